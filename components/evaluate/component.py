@@ -1,0 +1,28 @@
+"""The step `evaluate`: from a model and a dataset to a verdict and a report."""
+
+from clearml import PipelineDecorator
+
+from components import storage
+
+
+@PipelineDecorator.component(
+    return_values=["evaluation"],
+    cache=True,
+    task_type="testing",
+    packages="components/evaluate/requirements.txt",
+    repo=storage.repository(),
+    auto_connect_frameworks=False,
+)
+def evaluate(model, dataset, fingerprint="", **parameters):
+    """Score a model on the test images of a dataset; returns the reference of the evaluation."""
+    from components import storage
+    from components.evaluate.evaluation import evaluate_model
+    from components.evaluate.parameters import Evaluate
+    from components.schema import parse
+    from components.step import step
+
+    with step("evaluate", parameters), storage.workspace() as folder:
+        settings = parse(Evaluate, parameters, "evaluate")
+        store = storage.store()
+        evaluate_model(store.fetch(model), store.fetch(dataset), folder, settings)
+        return store.publish_evaluation(folder)

@@ -1,0 +1,29 @@
+"""The step `ingest`: from a source of photos to an audited raw dataset."""
+
+from clearml import PipelineDecorator
+
+from components import storage
+
+
+@PipelineDecorator.component(
+    return_values=["raw"],
+    cache=True,
+    task_type="data_processing",
+    packages="components/ingest/requirements.txt",
+    repo=storage.repository(),
+    auto_connect_frameworks=False,
+)
+def ingest(fingerprint="", **parameters):
+    """Audit the photos of a source; returns the reference of the raw dataset."""
+    from components import storage
+    from components.ingest.audit import build_raw_dataset
+    from components.ingest.parameters import Ingest
+    from components.schema import parse
+    from components.step import step
+
+    with step("ingest", parameters), storage.workspace() as folder:
+        settings = parse(Ingest, parameters, "ingest")
+        store = storage.store()
+        pack = not storage.is_local()  # other machines need the files themselves
+        build_raw_dataset(settings, folder, resolve=store.resolve_dataset, pack=pack)
+        return store.publish_dataset(folder, parent=None)

@@ -1,0 +1,221 @@
+"""The typed schema of every parameter: declared once, as a field of a stage's dataclass.
+
+A parameter travels as text (command line, ClearML task, step argument) and becomes a value only
+here, so every way in has the same rules and the same errors. The text in the string literal under
+a field is its help line; values live in `conf/`, so fields have no defaults.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import functools
+import inspect
+import itertools
+import math
+import textwrap
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
+
+
+class BadInput(ValueError):
+    """A mistake of the user's, told in one line that names the parameter or file and what to do."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What is known of one parameter; `name` is dotted below its stage, such as `queues.train`."""
+
+    name: str
+    type: type
+    nullable: bool = False
+    is_list: bool = False
+    at_least: float | None = None
+    at_most: float | None = None
+    above: float | None = None
+    choices: tuple[str, ...] = ()
+    form: bool = False
+    affects_result: bool = True
+    help: str = ""
+
+    @property
+    def domain(self) -> str:
+        """The accepted values in words, for errors and for `--help`."""
+        if self.choices:
+            words = "one of " + ", ".join(self.choices)
+        else:
+            words = {int: "an integer", float: "a number", bool: "true or false", str: "text"}[
+                self.type
+            ]
+        if self.is_list:
+            words = f"a list, each {words}"
+        bounds = [
+            f"{sign} {bound:g}"
+            for sign, bound in ((">", self.above), (">=", self.at_least), ("<=", self.at_most))
+            if bound is not None
+        ]
+        return (
+            words
+            + (" " + " and ".join(bounds) if bounds else "")
+            + (" or null" if self.nullable else "")
+        )
+
+    def parse(self, text: str, full_name: str) -> Any:
+        """The value that `text` spells; `BadInput` names `full_name` when it spells none."""
+        try:
+            return self._value(str(text).strip())
+        except ValueError:
+            raise BadInput(f"{full_name}={text}: expected {self.domain}") from None
+
+    def _value(self, text: str) -> Any:
+        if self.nullable and text.lower() in ("null", "none", ""):
+            return None
+        if not self.is_list:
+            return self._scalar(text)
+        if not (text.startswith("[") and text.endswith("]")):
+            raise ValueError(text)
+        parts = [part.strip().strip("'\"") for part in text[1:-1].split(",")]
+        return [self._scalar(part) for part in parts if part]
+
+    def _scalar(self, text: str) -> Any:
+        if "${" in text:  # ClearML would read it as a reference to another step
+            raise ValueError(text)
+        if self.type is bool:
+            if text.lower() not in TRUE | FALSE:
+                raise ValueError(text)
+            return text.lower() in TRUE
+        if self.type is str:
+            value = text
+            inside = not self.choices or value in self.choices
+        else:
+            value = self.type(text)
+            inside = math.isfinite(value) and not (
+                (self.at_least is not None and value < self.at_least)
+                or (self.at_most is not None and value > self.at_most)
+                or (self.above is not None and value <= self.above)
+            )
+        if not inside:
+            raise ValueError(text)
+        return value
+
+
+def parameter(
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    above: float | None = None,
+    choices: tuple[str, ...] = (),
+    form: bool = False,
+    affects_result: bool = True,
+) -> Any:
+    """A dataclass field with its range.
+
+    `form` shows it in the web UI's NEW RUN dialog. `affects_result=False` is for what changes how
+    fast or where a step works, never what it makes: such a change does not run the step again.
+    """
+    return dataclasses.field(metadata=locals())
+
+
+@functools.cache
+def parameters_of(schema: type) -> dict[str, Parameter]:
+    """Every parameter of a dataclass in the order of its fields, nested ones by dotted name."""
+    hints = typing.get_type_hints(schema)
+    helps = _field_docs(schema)
+    found: dict[str, Parameter] = {}
+    for field in dataclasses.fields(schema):
+        hint = hints[field.name]
+        if dataclasses.is_dataclass(hint):
+            for name, inner in parameters_of(hint).items():
+                dotted = f"{field.name}.{name}"
+                found[dotted] = dataclasses.replace(inner, name=dotted)
+            continue
+        nullable = is_list = False
+        if typing.get_origin(hint) in (types.UnionType, typing.Union):
+            hint, nullable = next(a for a in typing.get_args(hint) if a is not types.NoneType), True
+        if typing.get_origin(hint) is list:
+            hint, is_list = typing.get_args(hint)[0], True
+        found[field.name] = Parameter(
+            name=field.name,
+            type=hint,
+            nullable=nullable,
+            is_list=is_list,
+            help=helps.get(field.name, ""),
+            **field.metadata,
+        )
+    return found
+
+
+def parse(schema: type[T], texts: Mapping[str, str], stage: str) -> T:
+    """An instance of `schema` from texts by dotted name; unknown and missing names are errors."""
+    known = parameters_of(schema)
+    for name in texts:
+        if name not in known:
+            raise unknown_name(f"{stage}.{name}", [f"{stage}.{other}" for other in known])
+    missing = [f"{stage}.{name}" for name in known if name not in texts]
+    if missing:
+        raise BadInput(f"{missing[0]}: no value is given; set {missing[0]}=...")
+    values = {name: known[name].parse(texts[name], f"{stage}.{name}") for name in known}
+    return _build(schema, values, "")
+
+
+def _build(schema: type[T], values: Mapping[str, Any], prefix: str) -> T:
+    hints = typing.get_type_hints(schema)
+    arguments = {}
+    for field in dataclasses.fields(schema):
+        name = prefix + field.name
+        nested = dataclasses.is_dataclass(hints[field.name])
+        arguments[field.name] = (
+            _build(hints[field.name], values, f"{name}.") if nested else values[name]
+        )
+    return schema(**arguments)
+
+
+def to_text(value: Any) -> str:
+    """The one spelling of a value: `null`, `true`, `[a,b]`, and numbers as Python writes them."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(to_text(item) for item in value) + "]"
+    return str(value)
+
+
+def to_texts(instance: Any) -> dict[str, str]:
+    """The texts that `parse` would read back, by dotted name."""
+    texts = {}
+    for name in parameters_of(type(instance)):
+        value = instance
+        for part in name.split("."):
+            value = getattr(value, part)
+        texts[name] = to_text(value)
+    return texts
+
+
+def unknown_name(name: str, known: list[str]) -> BadInput:
+    """The error for a misspelt parameter, with the nearest name when there is one."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]}?" if near else "see --help for the parameters"
+    return BadInput(f"unknown parameter {name}; {hint}")
+
+
+def _field_docs(schema: type) -> dict[str, str]:
+    """The string literal under each field, joined to one line."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(schema))).body[0].body
+    docs = {}
+    for field, following in itertools.pairwise(body):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(following, ast.Expr)
+            and isinstance(following.value, ast.Constant)
+        ):
+            docs[field.target.id] = " ".join(str(following.value.value).split())
+    return docs

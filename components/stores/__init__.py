@@ -1,0 +1,1 @@
+"""Where published datasets, models and evaluations live: a local folder or a ClearML server."""

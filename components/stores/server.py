@@ -1,0 +1,184 @@
+"""Published things on a ClearML server: versioned datasets, registered models, evaluations.
+
+References are ids: of a dataset, of a model, and of the task that evaluated.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from functools import cached_property
+from pathlib import Path
+
+from clearml import Dataset, InputModel, Model, OutputModel, StorageManager, Task
+
+from components import reporting
+from components.files import read_json
+from components.schema import BadInput
+
+PIPELINES = "/.pipelines/"  # ClearML keeps the steps in a hidden project below this name
+DETAILS = "details"  # artifact of the training task: what belongs to the model beside its weights
+CHUNK_MB = 512
+
+
+class ServerStore:
+    """Publishes from within a step; fetches anywhere."""
+
+    @cached_property
+    def task(self) -> Task:
+        """The task of the step."""
+        return Task.current_task()
+
+    @property
+    def project(self) -> str:
+        """The project that the user knows, without the part where ClearML keeps the steps."""
+        return self.task.get_project_name().partition(PIPELINES)[0]
+
+    def publish_dataset(self, folder: Path, parent: str | None) -> str:
+        """Upload a dataset unless the same content is there already; returns its id."""
+        info = read_json(folder / "dataset.json")
+        name = f"{info['kind']} images"
+        reporting.report_dataset(self.task.get_logger(), folder)
+        existing = self._dataset_of(name, info["content"])
+        if existing:
+            return existing
+        dataset = Dataset.create(
+            dataset_name=name,
+            dataset_project=self.project,
+            dataset_tags=[_content_tag(info["content"])],
+            parent_datasets=[parent] if parent else None,
+        )
+        if parent:
+            dataset.remove_files("*")  # a child inherits its parent's files, and needs none
+        dataset.add_files(str(folder), verbose=False)
+        dataset.set_metadata(info, metadata_name="dataset.json", ui_visible=False)
+        dataset.upload(show_progress=False, compression=zipfile.ZIP_STORED, chunk_size=CHUNK_MB)
+        reporting.report_dataset(dataset.get_logger(), folder)
+        dataset.finalize()
+        return dataset.id
+
+    def publish_model(self, folder: Path, dataset: str) -> str:
+        """Register and upload a model; returns its id."""
+        info = read_json(folder / "model.json")
+        reporting.report_model(self.task.get_logger(), folder)
+        self.task.output_uri = self.task.output_uri or True  # a file:// address helps nobody else
+        model = OutputModel(
+            task=self.task,
+            name=f"{info['architecture']} classifier",
+            framework="Keras",
+            label_enumeration={label: index for index, label in enumerate(info["classes"])},
+            tags=[info["architecture"], _content_tag(info["content"])],
+            comment=f"trained on dataset {dataset}",
+        )
+        with tempfile.TemporaryDirectory() as temporary:
+            archive = Path(temporary) / f"{DETAILS}.zip"
+            with zipfile.ZipFile(archive, "w") as details:
+                for path in sorted(folder.rglob("*")):
+                    if path.is_file() and path.name != "model.keras":
+                        details.write(path, path.relative_to(folder))
+            self.task.upload_artifact(DETAILS, archive, wait_on_upload=True)
+        model.update_weights(
+            str(folder / "model.keras"), auto_delete_file=False, async_enable=False
+        )
+        values = {"dataset": dataset, "content": info["content"], "epochs": info["epochs"]}
+        values |= {f"validation {name}": value for name, value in info["validation"].items()}
+        for key, value in values.items():
+            model.set_metadata(key, str(value), v_type="str" if isinstance(value, str) else "float")
+        return model.id
+
+    def publish_evaluation(self, folder: Path) -> str:
+        """Attach an evaluation to its task; returns the task's id."""
+        reporting.report_evaluation(self.task.get_logger(), folder)
+        for name in ("metrics.json", "predictions.csv", "report.html"):
+            self.task.upload_artifact(name, folder / name, wait_on_upload=True)
+        return self.task.id
+
+    def fetch(self, reference: str) -> Path:
+        """A local, read-only copy of a dataset or model, or of an evaluation."""
+        task = Task.get_task(task_id=reference) if _is_task(reference) else None
+        if task is None:
+            return self._fetch_model(reference)
+        if str(task.task_type) == "data_processing" and "dataset" in (task.get_system_tags() or []):
+            return Path(Dataset.get(dataset_id=reference).get_local_copy())
+        folder = Path(tempfile.mkdtemp(prefix="evaluation-"))
+        for name in ("metrics.json", "predictions.csv", "report.html"):
+            copy = task.artifacts[name].get_local_copy()
+            Path(copy).rename(folder / name)
+        return folder
+
+    def resolve_dataset(self, name: str) -> Path:
+        """A local copy of any ClearML dataset: an id, project/name or project/name/version."""
+        project, _, rest = name.rpartition("/")
+        try:
+            if not project:
+                return Path(Dataset.get(dataset_id=name).get_local_copy())
+            try:
+                found = Dataset.get(dataset_project=project, dataset_name=rest)
+            except ValueError:
+                project, _, middle = project.rpartition("/")
+                found = Dataset.get(
+                    dataset_project=project, dataset_name=middle, dataset_version=rest
+                )
+        except ValueError as error:
+            raise BadInput(f"ingest.dataset={name}: {error}") from None
+        return Path(found.get_local_copy())
+
+    def _fetch_model(self, reference: str) -> Path:
+        try:
+            model = InputModel(model_id=reference)
+            weights = model.get_weights(raise_on_error=True)
+        except ValueError as error:
+            raise BadInput(
+                f"{reference}: no such dataset or model on the server ({error})"
+            ) from None
+        folder = Path(tempfile.mkdtemp(prefix="model-"))
+        details = Task.get_task(task_id=model.task).artifacts[DETAILS].get_local_copy()
+        with zipfile.ZipFile(details) as archive:
+            archive.extractall(folder)
+        (folder / "model.keras").symlink_to(weights)
+        return folder
+
+    def latest(self, kind: str) -> str | None:
+        """The newest dataset (`datasets/processed`) or model (`models/`) of the project."""
+        if kind == "models/":
+            found = Model.query_models(project_name=f"{self.project}{PIPELINES}", max_results=1)
+            return found[0].id if found else None
+        return self._dataset_of(f"{kind.partition('/')[2]} images", None)
+
+    def is_intact(self, reference: str) -> bool:
+        """Whether the server has the thing, and the files that it points to are still there."""
+        task = Task.get_task(task_id=reference) if _is_task(reference) else None
+        if task:
+            addresses = [artifact.url for artifact in task.artifacts.values()]
+        else:
+            try:
+                addresses = [InputModel(model_id=reference).url]
+            except ValueError:
+                return False
+        return bool(addresses) and all(
+            StorageManager.exists_file(address) for address in addresses if address
+        )
+
+    def report_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
+        """One point on each training curve."""
+        for name, value in metrics.items():
+            title, series = reporting.curve(name)
+            self.task.get_logger().report_scalar(title, series, value, iteration=epoch)
+
+    def _dataset_of(self, name: str, content: str | None) -> str | None:
+        found = Dataset.list_datasets(
+            dataset_project=self.project,
+            partial_name=f"^{name}$",
+            tags=[_content_tag(content)] if content else None,
+            only_completed=True,
+            include_archived=False,
+        )
+        return max(found, key=lambda one: one["created"])["id"] if found else None
+
+
+def _content_tag(content: str) -> str:
+    return f"content:{content[:12]}"
+
+
+def _is_task(reference: str) -> bool:
+    return bool(Task.query_tasks(task_filter={"id": [reference], "search_hidden": True}))

@@ -1,0 +1,28 @@
+"""The step `train`: from a dataset to a trained classifier."""
+
+from clearml import PipelineDecorator
+
+from components import storage
+
+
+@PipelineDecorator.component(
+    return_values=["model"],
+    cache=True,
+    task_type="training",
+    packages="components/train/requirements.txt",
+    repo=storage.repository(),
+    auto_connect_frameworks=False,
+)
+def train(dataset, fingerprint="", **parameters):
+    """Train a classifier on a dataset; returns the reference of the model."""
+    from components import storage
+    from components.schema import parse
+    from components.step import step
+    from components.train.fit import train_classifier
+    from components.train.parameters import Train
+
+    with step("train", parameters), storage.workspace() as folder:
+        settings = parse(Train, parameters, "train")
+        store = storage.store()
+        train_classifier(store.fetch(dataset), folder, settings, store.report_epoch)
+        return store.publish_model(folder, dataset)
