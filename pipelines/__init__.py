@@ -1,0 +1,1 @@
+"""The wiring: configuration, cache and the ways to run the four stages."""

@@ -1,0 +1,219 @@
+"""What a step depends on, and so why it runs.
+
+A step's fingerprint covers its parameters, the content of its inputs, the source that it imports
+(without comments, docstrings and formatting) and the versions of the packages that this source
+imports. Equal fingerprints mean equal output; nothing else does.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import json
+import logging
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from components.files import read_json, write_json
+from components.source import ROOT, source_hash
+
+log = logging.getLogger(__name__)
+
+PROJECT_PACKAGES = ("components",)
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """Everything that decides the output of a step, each part as name -> value."""
+
+    stage: str
+    parameters: dict[str, str]
+    inputs: dict[str, str]
+    source: dict[str, str]
+    packages: dict[str, str]
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of 32 hex digits over all of it."""
+        text = json.dumps(self.__dict__, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def changes(self, earlier: Dependencies) -> list[str]:
+        """What differs from `earlier`, in words."""
+        words = [
+            f"{self.stage}.{name} {old} -> {new}"
+            for name, old, new in _differences(earlier.parameters, self.parameters)
+        ]
+        words += [
+            f"input changed: {name}" for name, _, _ in _differences(earlier.inputs, self.inputs)
+        ]
+        for name, old, new in _differences(earlier.source, self.source):
+            what = "removed" if new is None else "added" if old is None else "changed"
+            words.append(f"{name} {what}")
+        words += [
+            f"{name} {old} -> {new}"
+            for name, old, new in _differences(earlier.packages, self.packages)
+        ]
+        return words
+
+
+def _differences(
+    old: Mapping[str, str], new: Mapping[str, str]
+) -> Iterable[tuple[str, str | None, str | None]]:
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            yield name, old.get(name), new.get(name)
+
+
+def dependencies(stage: str, parameters: dict[str, str], inputs: dict[str, str]) -> Dependencies:
+    """The dependencies of a step of `stage` with these parameters and contents of its inputs."""
+    files = source_files(stage)
+    return Dependencies(
+        stage=stage,
+        parameters=parameters,
+        inputs=inputs,
+        source={path: source_hash(path) for path in files},
+        packages={name: _version(name) for name in packages_of(files)},
+    )
+
+
+@functools.cache
+def source_files(stage: str) -> tuple[str, ...]:
+    """The files that a step of `stage` uses, relative to the root: its imports, followed.
+
+    Files of the stage's folder that are not Python (a template) count as well, but for the list of
+    packages, whose installed versions are a dependency by themselves.
+    """
+    folder = ROOT / "components" / stage
+    found: set[Path] = set()
+    waiting = [folder / "component.py"]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        for name in _imported_names(path):
+            waiting += _project_files(name)
+    assets = {
+        path
+        for path in folder.iterdir()
+        if path.is_file() and path.suffix != ".py" and path.name != "requirements.txt"
+    }
+    return tuple(sorted(path.relative_to(ROOT).as_posix() for path in found | assets))
+
+
+def _project_files(name: str) -> list[Path]:
+    """The files that importing the dotted `name` runs; none when it is not the project's."""
+    parts = name.split(".")
+    if parts[0] not in PROJECT_PACKAGES:
+        return []
+    files = []
+    for count in range(1, len(parts) + 1):
+        base = ROOT.joinpath(*parts[:count])
+        files += [
+            path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()
+        ]
+    return files
+
+
+@functools.cache
+def _imported_names(path: Path) -> tuple[str, ...]:
+    """Every dotted name that a Python file imports, wherever in the file."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return tuple(names)
+
+
+def packages_of(files: Iterable[str]) -> set[str]:
+    """The third-party packages that `files` import, by the names of their distributions."""
+    modules = {
+        name.split(".")[0]
+        for path in files
+        if path.endswith(".py")
+        for name in _imported_names(ROOT / path)
+    }
+    third_party = modules - set(sys.stdlib_module_names) - set(PROJECT_PACKAGES)
+    return {_distribution(module) for module in third_party}
+
+
+@functools.cache
+def _distribution(module: str) -> str:
+    try:
+        importlib.metadata.version(module)
+        return module
+    except importlib.metadata.PackageNotFoundError:
+        return next(iter(_all_distributions().get(module, [module])))
+
+
+@functools.cache
+def _all_distributions() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished step: what it depended on, and the reference of what it made."""
+
+    dependencies: Dependencies
+    reference: str
+    run: str
+    finished: str
+
+
+def reasons(wanted: Dependencies, earlier: list[Record]) -> str:
+    """How a step differs from the nearest of `earlier` ones, the newest of those, in words."""
+    if not earlier:
+        return "never run"
+    newest_first = sorted(earlier, key=lambda record: record.finished, reverse=True)
+    changes = [wanted.changes(record.dependencies) for record in newest_first]
+    return ", ".join(min(changes, key=len)) or "its output is missing or was altered"
+
+
+class Records:
+    """The finished steps of the offline mode, one JSON file each below `outputs/cache/`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find(self, wanted: Dependencies) -> Record | None:
+        """The finished step with the same fingerprint."""
+        return self._load(self.folder / wanted.stage / f"{wanted.fingerprint}.json")
+
+    def save(self, finished: Dependencies, reference: str, run: str) -> None:
+        """Remember a step that is complete and published."""
+        path = self.folder / finished.stage / f"{finished.fingerprint}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        content = {"reference": reference, "run": run, "finished": now}
+        write_json(path, content | {"dependencies": finished.__dict__})
+
+    def why(self, wanted: Dependencies) -> str:
+        """Why a step has to run: how it differs from the nearest earlier one, in words."""
+        paths = (self.folder / wanted.stage).glob("*.json")
+        return reasons(wanted, [record for path in paths if (record := self._load(path))])
+
+    def _load(self, path: Path) -> Record | None:
+        try:
+            content = read_json(path)
+            return Record(**content | {"dependencies": Dependencies(**content["dependencies"])})
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError):
+            log.warning("ignoring the damaged cache record %s", path)
+            return None

@@ -1,0 +1,105 @@
+"""The ways to run the pipeline: offline in this process, or its steps as ClearML tasks."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from components.schema import BadInput
+from components.source import ROOT
+from pipelines import parameters
+from pipelines.parameters import Config
+
+log = logging.getLogger(__name__)
+
+# Layered below the user's clearml.conf: settings of the SDK that save waiting, in steps as well.
+SDK_SETTINGS = Path(__file__).parent / "clearml"
+
+STEP_FAILED = 1  # exit code
+
+
+def run(config: Config, folder: Path, sweep: bool = False) -> float | None:
+    """Run the pipeline; returns the test accuracy, or None when nothing was evaluated here.
+
+    In a sweep each trial gets a process of its own: ClearML holds one pipeline a process.
+    """
+    if sweep:
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as pool:
+            return pool.submit(_trial, parameters.texts_of(config), folder).result()
+    os.environ.setdefault("CLEARML_CONFIG_PATH", str(SDK_SETTINGS))
+    modes: dict[str, Callable] = {"offline": _offline, "local": _local, "queue": _queue}
+    return modes[config.run.mode](config, folder)
+
+
+def _offline(config: Config, folder: Path) -> float | None:
+    """The steps as functions in this process, without a server; unchanged stages are reused."""
+    os.environ.setdefault("CLEARML_LOG_LEVEL", "ERROR")
+    from pipelines.offline import OfflineSteps
+
+    steps = OfflineSteps(config, folder)  # before the components are imported, as they ask where
+    from clearml import PipelineDecorator, Task
+
+    from pipelines.dag import connect, pipeline
+
+    if config.run.plan:
+        connect(steps.plan, config)
+        return None
+    Task.set_offline(True)
+    PipelineDecorator.debug_pipeline()
+    pipeline(config, lambda _: steps)(**parameters.texts_of(config))
+    return steps.accuracy
+
+
+def _local(config: Config, folder: Path) -> float | None:
+    """The controller in this process, each step as a task in a subprocess."""
+    from pipelines import server
+
+    _enter_root()
+    server.check_connection()
+    from clearml import PipelineDecorator
+
+    PipelineDecorator.run_locally()
+    return server.run_controller(config, folder)
+
+
+def _queue(config: Config, folder: Path) -> None:
+    """Create the controller's task and enqueue it; an agent calls `on_agent`."""
+    from pipelines import queue
+
+    _enter_root()
+    queue.submit(config)
+
+
+def on_agent(composed: dict[str, str], folder: Path) -> float | None:
+    """Run as the controller's task: its parameters, which a person may have edited, win."""
+    os.environ.setdefault("CLEARML_CONFIG_PATH", str(SDK_SETTINGS))
+    from pipelines import server
+
+    try:
+        config = parameters.read(composed | server.task_texts())
+        return server.run_controller(config, folder)
+    except (BadInput, server.StepFailed) as error:
+        server.fail(str(error))
+        raise
+
+
+def _enter_root() -> None:
+    """Steps attach the repository and import its packages from the working directory."""
+    os.chdir(ROOT)
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
+
+
+def _trial(texts: dict[str, str], folder: Path) -> float | None:
+    handlers = [logging.FileHandler(folder / "run.log"), logging.StreamHandler(sys.stdout)]
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers)
+    for package in ("components", "pipelines"):
+        logging.getLogger(package).setLevel(logging.INFO)
+    return run(parameters.read(texts), folder)

@@ -1,0 +1,76 @@
+"""The entry: composes the configuration and runs the pipeline in the mode that it asks for.
+
+python pipelines/pets_pipeline.py train.epochs=5 train/optimizer=sgd
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from components.schema import BadInput
+from pipelines import modes, parameters
+
+BAD_INPUT = 2  # exit code
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="config")
+def compose(composed: DictConfig) -> float | None:
+    """Run with the composed configuration; returns the test accuracy, for sweeps."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        nested = OmegaConf.to_container(composed, resolve=True)
+        texts = parameters.flatten(nested)
+        if "CLEARML_TASK_ID" in os.environ:
+            return modes.on_agent(texts, folder)
+        config = parameters.read(texts)
+        OmegaConf.save(composed, folder / "config.yaml", resolve=True)
+        return modes.run(config, folder, sweep=HydraConfig.get().mode is RunMode.MULTIRUN)
+    except BadInput:
+        _forget(folder)
+        raise
+
+
+def _forget(folder: Path) -> None:
+    """Remove the folder of a run that finished no stage."""
+    if (folder / "stages.json").exists():
+        return
+    shutil.rmtree(folder / ".hydra", ignore_errors=True)
+    for name in ("config.yaml", "run.log"):
+        (folder / name).unlink(missing_ok=True)
+    for path in (folder, folder.parent):  # run and date, when nothing else is there
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def main() -> int:
+    """Exit code 0, or 2 after one line that says what to change."""
+    if {"-h", "--help"} & set(sys.argv):
+        print(parameters.help_text())
+        return 0
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises, and we find the words
+    try:
+        compose()
+    except BadInput as error:
+        problem = error
+    except (HydraException, OmegaConfBaseException) as error:
+        problem = parameters.explain(sys.argv[1:], str(error))
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        problem = f"run.outputs: can't write {error.filename} ({error.strerror})"
+    else:
+        return 0
+    print(f"error: {problem}", file=sys.stderr)
+    return BAD_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

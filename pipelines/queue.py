@@ -1,0 +1,106 @@
+"""Create the pipeline's controller as a task and put it on a queue."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from collections.abc import Iterable
+
+from clearml import Task
+from clearml.backend_api.session.client import APIClient
+
+from components.schema import BadInput
+from components.source import ROOT
+from pipelines import parameters
+from pipelines.dag import NAME
+from pipelines.parameters import STAGES, Config, Queues, Run
+
+log = logging.getLogger(__name__)
+
+ENTRY = "pipelines/pets_pipeline.py"
+
+
+def submit(config: Config) -> None:
+    """Check what would go wrong later, then create the controller and enqueue it."""
+    check_checkout(config.run)
+    client = APIClient()
+    check_queues(config.run, client)
+    texts = parameters.texts_of(config)
+    advanced = set(parameters.advanced_names())
+    task = Task.create(
+        project_name=f"{config.run.project}/.pipelines/{NAME}",
+        task_name=NAME,
+        task_type="controller",
+        script=ENTRY,
+        working_directory=".",
+        packages=str(ROOT / "pipelines" / "requirements.txt"),
+        argparse_args=[(name, text) for name, text in texts.items() if name not in advanced],
+        add_task_init_call=False,
+    )
+    task.set_parameters(
+        {f"{parameters.ADVANCED}/{name}": text for name, text in texts.items() if name in advanced},
+        __update=True,
+    )
+    task.set_system_tags(["pipeline"])
+    Task.enqueue(task, queue_name=config.run.queues.controller)
+    log.info("enqueued on %s: %s", config.run.queues.controller, task.get_output_log_web_page())
+
+
+def check_checkout(run: Run) -> None:
+    """`BadInput` when an agent would not get the code that is here."""
+    for stage in STAGES:
+        if (ROOT / f"{stage}.py").exists():
+            raise BadInput(f"{stage}.py at the root: an agent would run it instead of the step")
+    if run.unpushed:
+        return
+    remedy = "commit and push, or set run.unpushed=true"
+    try:
+        _git("rev-parse", "HEAD")
+    except (OSError, subprocess.CalledProcessError):
+        raise BadInput(f"{ROOT}: agents fetch the code with git; this is no checkout") from None
+    remotes = _git("remote").split()
+    if not remotes:
+        raise BadInput("git: there is no remote from which agents could fetch; add one and push")
+    changed = _git("status", "--porcelain", "--untracked-files=normal").splitlines()
+    if changed:
+        raise BadInput(f"git: {changed[0][3:]} is not committed; {remedy}")
+    head = _git("rev-parse", "HEAD").strip()
+    if not _git("branch", "--remotes", "--contains", head).strip():
+        raise BadInput(f"git: commit {head[:8]} is not pushed; {remedy}")
+
+
+def check_queues(run: Run, client: APIClient) -> None:
+    """`BadInput` for a missing queue, one without a worker, or a wait that would never end."""
+    wanted = {name: getattr(run.queues, name) for name in Queues.__dataclass_fields__}
+    existing = {queue.name for queue in client.queues.get_all(page_size=500, page=0)}
+    for name, queue in wanted.items():
+        if queue not in existing:
+            raise BadInput(f"run.queues.{name}={queue}: no such queue; create it in the web UI")
+    workers: dict[str, int] = {}
+    for worker in client.workers.get_all(last_seen=600):
+        for queue in worker.queues or []:
+            workers[queue.name] = workers.get(queue.name, 0) + 1
+    if not run.idle_queues:
+        for name, queue in wanted.items():
+            if not workers.get(queue):
+                raise BadInput(
+                    f"run.queues.{name}={queue}: no agent serves it; start one "
+                    f"(clearml-agent daemon --queue {queue}), or set run.idle_queues=true"
+                )
+    shared = _shared(wanted.items())
+    if shared and workers.get(run.queues.controller, 0) < 2:
+        raise BadInput(
+            f"run.queues.controller={run.queues.controller}: {shared} uses it too, and one worker "
+            "would wait for itself; give the controller a queue of its own"
+        )
+
+
+def _shared(wanted: Iterable[tuple[str, str]]) -> str | None:
+    by_name = dict(wanted)
+    controller = by_name.pop("controller")
+    return next((stage for stage, queue in by_name.items() if queue == controller), None)
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout

@@ -1,0 +1,212 @@
+"""Steps as tasks of a ClearML server: on this machine or on the agents of their queues."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import requests
+from clearml import PipelineDecorator, Task
+from clearml.automation.job import ClearmlJob, LocalClearmlJob
+from clearml.backend_api import Session
+from clearml.backend_api.session.errors import LoginError
+
+from components import reporting
+from components.files import read_json
+from components.schema import BadInput
+from components.step import DEPENDENCIES
+from pipelines import parameters
+from pipelines.cache import Dependencies, Record, reasons
+from pipelines.parameters import STAGES, Config
+from pipelines.steps import Steps
+
+log = logging.getLogger(__name__)
+
+NEAREST = 50  # how many earlier steps are compared to say why one runs
+
+
+class StepFailed(RuntimeError):
+    """A step that failed, with its name and reason."""
+
+
+def check_connection() -> None:
+    """`BadInput` unless there are credentials, and a server that answers and takes them."""
+    remedy = "run clearml-init, or set CLEARML_CONFIG_FILE"
+    host = Session.get_api_server_host()
+    try:
+        requests.get(f"{host}/debug.ping", timeout=10)
+    except requests.RequestException:
+        raise BadInput(f"the ClearML server {host} does not answer; {remedy}") from None
+    try:
+        Session()
+    except Exception as error:  # of many kinds, one of them for each way to lack a login
+        if "credential" in str(error).lower() or isinstance(error, LoginError):
+            raise BadInput(f"the ClearML server {host} takes no such login; {remedy}") from None
+        raise
+
+
+def task_texts() -> dict[str, str]:
+    """The parameters of the task that this process runs as, by ClearML name."""
+    texts = Task.get_task(task_id=os.environ["CLEARML_TASK_ID"]).get_parameters() or {}
+    sections = (parameters.FORM, parameters.ADVANCED)
+    return {
+        name.partition("/")[2]: text or ""
+        for name, text in texts.items()
+        if name.partition("/")[0] in sections
+    }
+
+
+def fail(reason: str) -> None:
+    """End the task that this process runs as, with a reason that its page shows."""
+    task = Task.get_task(task_id=os.environ["CLEARML_TASK_ID"])
+    task.mark_failed(status_reason=reason, status_message=reason, force=True)
+
+
+def run_controller(config: Config, folder: Path) -> float | None:
+    """Run the pipeline as its controller; returns the test accuracy."""
+    from pipelines.dag import pipeline
+
+    made: list[ServerSteps] = []
+
+    def make_step(settings: Config) -> ServerSteps:
+        made.append(ServerSteps(settings, folder))
+        return made[0]
+
+    pipeline(config, make_step)(**parameters.texts_of(config))
+    return made[0].accuracy
+
+
+class ServerSteps(Steps):
+    """Steps as tasks; made inside the pipeline function, once the controller exists."""
+
+    def __init__(self, config: Config, folder: Path) -> None:
+        super().__init__(config, folder)
+        self.controller = Task.current_task()
+        self.pipeline = PipelineDecorator.get_current_pipeline()
+        self.poll_seconds = 0.5 if config.run.mode == "local" else 2.0
+        if not self.pipeline:  # only planning
+            return
+        # The decorator sets its own callback when the pipeline is called, so ours comes after it.
+        for job in (ClearmlJob, LocalClearmlJob):
+            job.register_hashing_callback(_cache_key)
+        for stage, node in self.pipeline.get_pipeline_dag().items():
+            if stage in STAGES:
+                node.queue = getattr(config.run.queues, stage)
+                node.explicit_docker_image = getattr(config.run.images, stage)
+                minutes = getattr(config.run.time_limits, stage)
+                node.timeout = minutes * 60 if minutes else None
+
+    def find(self, wanted: Dependencies) -> Record | None:
+        found = self._finished(wanted.stage, fingerprint=wanted.fingerprint)
+        good = (one for one in found if self.store.is_intact(one.reference))
+        return next(good, None)
+
+    def why(self, wanted: Dependencies) -> str:
+        return reasons(wanted, self._finished(wanted.stage))
+
+    def execute(self, component: Callable, wanted: Dependencies, arguments: dict[str, str]) -> str:
+        node = self._node(wanted.stage)
+        node.configurations = {DEPENDENCIES: asdict(wanted)}
+        node.cache_executed_step = False  # `find` has looked, with more care than ClearML would
+        return self._call(component, arguments, wanted.fingerprint)
+
+    def reuse(self, component: Callable, record: Record, arguments: dict[str, str]) -> str:
+        return self._call(component, arguments, record.dependencies.fingerprint)
+
+    def existing(self, kind: str, reference: str) -> str:
+        if reference != "latest":
+            if not self.store.is_intact(reference):
+                raise BadInput(f"{reference}: no such id on the server, or its files are gone")
+            return reference
+        found = self.store.latest(kind)
+        if found is None:
+            raise BadInput("latest: there is none on the server yet")
+        return found
+
+    def _call(self, component: Callable, arguments: dict[str, str], fingerprint: str) -> str:
+        """Call the component and wait; ClearML's own waiting looks every 5 or 20 s only."""
+        stage = component.__name__
+        value = component(**arguments, fingerprint=fingerprint)
+        node = self._node(stage)
+        while not (node.job and node.job.is_stopped()):
+            time.sleep(self.poll_seconds)
+        try:
+            return str(value)
+        except ValueError:
+            data = node.job.task.data
+            reason = data.status_message or data.status_reason or "see its console"
+            raise StepFailed(f"{stage} {data.status}: {reason}") from None
+
+    def finish(self) -> None:
+        """Show on the controller's page what the steps made."""
+        logger = self.controller.get_logger()
+        rows = [[one["stage"], one["why"] or "reused", one["seconds"]] for one in self.told]
+        logger.report_table(
+            "stages", "why", table_plot=[["stage", "why it ran", "seconds"], *rows], iteration=0
+        )
+        reports = {
+            "preprocess": [reporting.report_dataset],
+            "train": [reporting.report_model, reporting.report_history],
+            "evaluate": [reporting.report_evaluation],
+        }
+        for stage, functions in reports.items():
+            if stage in self.references:
+                made = self.store.fetch(self.references[stage])
+                for function in functions:
+                    function(logger, made)
+                if stage == "evaluate":
+                    self.accuracy = read_json(made / "metrics.json")["accuracy"]
+
+    def _node(self, stage: str) -> Any:
+        return self.pipeline.get_pipeline_dag()[stage]
+
+    def _finished(self, stage: str, fingerprint: str | None = None) -> list[Record]:
+        """Finished steps of a stage, newest first, with this fingerprint if one is given."""
+        wanted: dict[str, Any] = {
+            "status": ["completed", "published"],
+            "system_tags": ["-archived"],
+            "order_by": ["-last_update"],
+            "search_hidden": True,
+            "page": 0,
+            "page_size": NEAREST,
+        }
+        if fingerprint:
+            wanted["_all_"] = {
+                "fields": ["hyperparams.kwargs.fingerprint.value"],
+                "pattern": f"^{fingerprint}$",
+            }
+        tasks = Task.get_tasks(
+            project_name=self.controller.get_project_name(),
+            task_name=f"^{stage}$",
+            task_filter=wanted,
+        )
+        return [record for task in tasks if (record := _record(task))]
+
+
+def _record(task: Task) -> Record | None:
+    """What a finished step's task tells; None when it is not one of ours or is damaged."""
+    try:
+        described = Dependencies(**json.loads(task.get_configuration_object(DEPENDENCIES) or ""))
+        texts = task.get_parameters()
+        reference = next(text for name, text in texts.items() if name.startswith("return/"))
+    except (ValueError, TypeError, StopIteration):
+        log.warning("ignoring step %s: its record of dependencies can't be read", task.id)
+        return None
+    planned = described.parameters | described.inputs
+    if any(texts.get(f"kwargs/{name}", text) != text for name, text in planned.items()):
+        return None  # a clone that a person edited
+    return Record(
+        described, reference, run=task.parent or task.id, finished=str(task.data.completed)
+    )
+
+
+def _cache_key(step: dict[str, Any]) -> dict[str, Any]:
+    """What ClearML hashes of a step: our fingerprint in place of commit, branch and repository."""
+    fingerprint = step["hyper_params"].get("kwargs/fingerprint")
+    return {"fingerprint": fingerprint} if fingerprint else step

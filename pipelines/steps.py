@@ -1,0 +1,144 @@
+"""What the modes share: which stages a run has, what each depends on, and what it tells of them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from components import storage
+from components.files import write_json
+from components.ingest import sources
+from components.schema import BadInput, parameters_of, to_texts
+from pipelines.cache import Dependencies, Record, dependencies
+from pipelines.parameters import Config
+
+log = logging.getLogger(__name__)
+
+UNKNOWN = "?"  # in a plan: the output of a stage that would run
+
+# The stage whose output a run can start from: the setting that names it, and the kind of thing.
+STARTS = {"preprocess": ("dataset", "datasets/processed"), "train": ("model", "models/")}
+
+
+class Steps(ABC):
+    """Calls the components in a mode's way, or hands out what an earlier run made."""
+
+    def __init__(self, config: Config, folder: Path) -> None:
+        self.run = config.run
+        self.folder = folder
+        self.store = storage.store()
+        self.references: dict[str, str] = {}
+        self.told: list[dict[str, Any]] = []
+        self.accuracy: float | None = None  # on the test images, once evaluated
+
+    @abstractmethod
+    def find(self, wanted: Dependencies) -> Record | None:
+        """A finished step with the same fingerprint whose output is still good."""
+
+    @abstractmethod
+    def why(self, wanted: Dependencies) -> str:
+        """How the step differs from the nearest earlier one, in words."""
+
+    @abstractmethod
+    def execute(self, component: Callable, wanted: Dependencies, arguments: dict[str, str]) -> str:
+        """Run the step; returns the reference of its output."""
+
+    @abstractmethod
+    def reuse(self, component: Callable, record: Record, arguments: dict[str, str]) -> str:
+        """The reference of a finished step's output."""
+
+    @abstractmethod
+    def existing(self, kind: str, reference: str) -> str:
+        """The published thing that `reference` names, which may be `latest`; or `BadInput`."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Show what the steps made."""
+
+    def __call__(self, component: Callable, settings: Any, **references: str | None) -> str | None:
+        """The reference of the step's output; None for a stage that is left out."""
+        stage = component.__name__
+        if self._left_out(stage, references):
+            return self.references.get(stage)
+        wanted = self._dependencies(stage, settings, references)
+        began = time.monotonic()
+        record, why = self._decide(wanted)
+        arguments = {**references, **to_texts(settings)}
+        if record:
+            log.info("%-10s reused from run %s", stage, record.run)
+            reference = self.reuse(component, record, arguments)
+        else:
+            log.info("%-10s runs: %s", stage, why)
+            reference = self.execute(component, wanted, arguments)
+        self.references[stage] = reference
+        self.told.append(
+            {
+                "stage": stage,
+                "reference": reference,
+                "reused_from": record.run if record else None,
+                "why": why,
+                "seconds": round(time.monotonic() - began, 2),
+            }
+        )
+        write_json(self.folder / "stages.json", self.told)
+        return reference
+
+    def plan(self, component: Callable, settings: Any, **references: str | None) -> str | None:
+        """Tell whether the step would be reused, without running it."""
+        stage = component.__name__
+        if self._left_out(stage, references):
+            return self.references.get(stage)
+        unknown = [name for name, reference in references.items() if reference == UNKNOWN]
+        if unknown:
+            log.info("%-10s run: unless the new %s is the same", stage, " and ".join(unknown))
+            return UNKNOWN
+        record, why = self._decide(self._dependencies(stage, settings, references))
+        log.info("%-10s %s", stage, f"reuse: made by run {record.run}" if record else f"run: {why}")
+        return record.reference if record else UNKNOWN
+
+    def _left_out(self, stage: str, references: dict[str, str | None]) -> bool:
+        """Whether the stage is not run at all; what a run starts from becomes its output."""
+        if stage in STARTS:
+            name, kind = STARTS[stage]
+            start = getattr(self.run, name)
+            if start is not None:
+                try:
+                    self.references[stage] = self.existing(kind, start)
+                except BadInput as error:
+                    raise BadInput(f"run.{name}={error}") from None
+                return True
+        if stage not in self.run.stages or (stage == "ingest" and self.run.dataset is not None):
+            return True
+        for name, reference in references.items():
+            if reference is None:
+                remedy = "" if name == "raw" else f", or give run.{name}=latest"
+                raise BadInput(
+                    f"run.stages={self.run.stages}: {stage} needs a {name}; "
+                    f"add the stage that makes it{remedy}"
+                )
+        return False
+
+    def _dependencies(
+        self, stage: str, settings: Any, references: dict[str, str | None]
+    ) -> Dependencies:
+        known = parameters_of(type(settings))
+        texts = {
+            name: text for name, text in to_texts(settings).items() if known[name].affects_result
+        }
+        inputs = {name: str(reference) for name, reference in references.items()}
+        if stage == "ingest":
+            inputs["source"] = str(sources.fingerprint(settings, self.store.resolve_dataset))
+        return dependencies(stage, texts, inputs)
+
+    def _decide(self, wanted: Dependencies) -> tuple[Record | None, str]:
+        """The record to reuse, or None and the reason to run."""
+        if not self.run.cache:
+            return None, "run.cache=false"
+        if wanted.stage in self.run.force:
+            return None, "forced"
+        record = self.find(wanted)
+        return (record, "") if record else (None, self.why(wanted))
