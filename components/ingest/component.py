@@ -2,15 +2,15 @@
 
 from clearml import PipelineDecorator
 
-from components import storage
+from components import shipping
 
 
 @PipelineDecorator.component(
     return_values=["raw"],
     cache=True,
     task_type="data_processing",
-    packages="components/ingest/requirements.txt",
-    repo=storage.repository(),
+    packages=shipping.requirements("ingest"),
+    repo=shipping.repository(),
     auto_connect_frameworks=False,
 )
 def ingest(fingerprint="", **parameters):

@@ -2,15 +2,15 @@
 
 from clearml import PipelineDecorator
 
-from components import storage
+from components import shipping
 
 
 @PipelineDecorator.component(
     return_values=["dataset"],
     cache=True,
     task_type="data_processing",
-    packages="components/preprocess/requirements.txt",
-    repo=storage.repository(),
+    packages=shipping.requirements("preprocess"),
+    repo=shipping.repository(),
     auto_connect_frameworks=False,
 )
 def preprocess(raw, fingerprint="", **parameters):

@@ -1,0 +1,77 @@
+"""Decoding of image files from anywhere into upright RGB, the same way in every stage."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image, ImageFile, ImageOps
+
+# Registered one by one: Pillow's own registration imports every plugin, Ghostscript's too.
+from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin  # noqa: F401  isort: skip
+from PIL import PngImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401  isort: skip
+
+SUFFIXES = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "MPO": (".jpg", ".jpeg", ".mpo"),
+    "PNG": (".png",),
+    "GIF": (".gif",),
+    "BMP": (".bmp", ".dib"),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+}
+FORMATS = tuple(name for name in SUFFIXES if name != "MPO")  # MPO is opened as a JPEG
+ORIENTATION = 0x0112  # EXIF tag
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def open_image(data: bytes) -> ImageFile.ImageFile:
+    """The image's header, pixels not decoded yet; UnidentifiedImageError when it is no image."""
+    return Image.open(io.BytesIO(data), formats=FORMATS)
+
+
+def turn_of(image: Image.Image) -> Image.Transpose | None:
+    """What turns the image upright according to its EXIF orientation; None when nothing does."""
+    if image.format == "JPEG" and "exif" not in image.info:
+        return None  # the common case, without the cost of parsing
+    return TURNS.get(image.getexif().get(ORIENTATION, 1))
+
+
+def has_alpha(image: Image.Image) -> bool:
+    """Whether pixels may be transparent."""
+    return image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
+
+
+def opaque(image: Image.Image, mode: str) -> Image.Image:
+    """Decode into `mode` (RGB or L); transparent pixels become white, 16 bits become 8."""
+    if has_alpha(image):
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    elif image.mode.startswith("I"):
+        image = image.convert("I").point([value / 257 for value in range(65536)], "L")
+    elif image.mode == "F":
+        image = ImageOps.autocontrast(image.convert("L"))
+    return image if image.mode == mode else image.convert(mode)
+
+
+def decode_rgb(data: bytes, at_least: int = 0) -> Image.Image:
+    """Upright RGB pixels, [height, width, 3], 0-255.
+
+    `at_least` allows a JPEG to be decoded at 1/2, 1/4 or 1/8 of its size as long as both sides keep
+    that many pixels (0: never): many times faster for large photos, and an exact box filter.
+    Raises OSError, or whatever Pillow raises on damaged files.
+    """
+    image = open_image(data)
+    turn = turn_of(image)
+    if at_least:
+        image.draft("RGB", (at_least, at_least))
+    rgb = opaque(image, "RGB")
+    return rgb if turn is None else rgb.transpose(turn)

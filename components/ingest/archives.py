@@ -1,0 +1,173 @@
+"""Zip and tar archives, treated as hostile.
+
+Nothing is written under a name that an archive gives: members are only read into memory, one at a
+time, and stored by content. Links, devices and names that point outside are left out; the number of
+members and the bytes that they expand to are bounded before and while reading.
+"""
+
+from __future__ import annotations
+
+import lzma
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from components.schema import BadInput
+
+ZIP_END = b"PK\x05\x06"  # end-of-central-directory record, 22 bytes and a comment
+ZIP64_END = b"PK\x06\x06"
+ENTRY_BYTES = 1024  # of a zip's directory, for each allowed member: names are shorter
+DAMAGE = (
+    OSError, EOFError, RuntimeError, NotImplementedError, ValueError,
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError,
+)  # fmt: skip
+
+
+class Limits(NamedTuple):
+    """What an archive may hold."""
+
+    max_files: int
+    max_gb: float  # of all members, unpacked
+
+
+class Member(NamedTuple):
+    """A file in an archive; its place in the archive is its place in the list."""
+
+    path: str
+    size: int  # bytes that it claims to have unpacked
+    problem: str = ""
+
+
+def list_members(path: Path, limits: Limits, told: str) -> list[Member]:
+    """The files of an archive in its order, folders not included.
+
+    BadInput when it is no archive, is damaged, or exceeds a limit; `told` begins the message.
+    """
+    members: list[Member] = []
+    seen: set[str] = set()
+    total = 0
+    try:
+        if zipfile.is_zipfile(path):
+            _check_zip_directory(path, limits, told)
+        for name, size, problem in _names(path):
+            if _points_outside(name):
+                problem = "its name points outside the archive"
+            else:
+                name = _normal(name)
+            if name in seen:
+                problem = problem or "its name comes twice in the archive"
+            seen.add(name)
+            members.append(Member(name, size, problem))
+            total += 0 if problem else size
+            if len(members) > limits.max_files:
+                raise BadInput(f"{told}: has more than ingest.max_files={limits.max_files} files")
+            if total > limits.max_gb * 1e9:
+                raise BadInput(
+                    f"{told}: unpacks to more than ingest.max_archive_gb={limits.max_gb:g} GB"
+                )
+    except BadInput:
+        raise
+    except DAMAGE as error:
+        raise BadInput(f"{told}: is no intact zip or tar archive: {_words(error)}") from error
+    return members
+
+
+def read(path: Path, wanted: set[int]) -> Iterator[tuple[int, bytes, str]]:
+    """`(place, bytes, problem)` of the members at the wanted places, in the archive's order.
+
+    A member never yields more bytes than its size says.
+    """
+    reader = _read_zip if zipfile.is_zipfile(path) else _read_tar
+    yield from reader(path, wanted)
+
+
+def _names(path: Path) -> Iterator[tuple[str, int, str]]:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                if not info.is_dir():
+                    yield info.filename, info.file_size, _zip_problem(info)
+        return
+    with tarfile.open(path) as archive:
+        for info in archive:
+            if not info.isdir():
+                yield info.name, info.size, "" if info.isreg() else "a link or device"
+            archive.members = []  # or it would remember every member
+        archive.fileobj.seek(archive.offset)
+        if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError("it ends early")  # tarfile itself would not tell
+
+
+def _read_zip(path: Path, wanted: set[int]) -> Iterator[tuple[int, bytes, str]]:
+    with zipfile.ZipFile(path) as archive:
+        files = [info for info in archive.infolist() if not info.is_dir()]
+        for place, info in enumerate(files):
+            if place not in wanted:
+                continue
+            try:
+                with archive.open(info) as member:
+                    data = member.read(info.file_size)
+                    if member.read(1):  # also makes zipfile check the checksum
+                        raise ValueError("longer than its entry says")
+                yield place, data, ""
+            except DAMAGE as error:
+                yield place, b"", f"damaged in the archive: {_words(error)}"
+
+
+def _read_tar(path: Path, wanted: set[int]) -> Iterator[tuple[int, bytes, str]]:
+    with tarfile.open(path) as archive:
+        place = 0
+        for info in archive:
+            if info.isdir():
+                continue
+            archive.members = []
+            if place in wanted:
+                member = archive.extractfile(info)
+                assert member is not None
+                try:
+                    yield place, member.read(), ""
+                except DAMAGE as error:
+                    yield place, b"", f"damaged in the archive: {_words(error)}"
+            place += 1
+
+
+def _check_zip_directory(path: Path, limits: Limits, told: str) -> None:
+    """Refuse a directory that would fill the memory, before zipfile reads it."""
+    with path.open("rb") as file:
+        length = file.seek(0, 2)
+        file.seek(max(0, length - 22 - 65535 - 20 - 56))
+        tail = file.read()
+    end = tail.rfind(ZIP_END)
+    size = int.from_bytes(tail[end + 12 : end + 16], "little")
+    if size == 0xFFFFFFFF:
+        end = tail.rfind(ZIP64_END)
+        size = int.from_bytes(tail[end + 40 : end + 48], "little") if end >= 0 else length
+    # 46 bytes is the least that an entry takes, so this never refuses what max_files allows
+    # unless its names are very long.
+    if size > max(1 << 20, limits.max_files * ENTRY_BYTES):
+        raise BadInput(f"{told}: has more than ingest.max_files={limits.max_files} files")
+
+
+def _zip_problem(info: zipfile.ZipInfo) -> str:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG):
+        return "a link or device"
+    return "encrypted" if info.flag_bits & 1 else ""
+
+
+def _points_outside(name: str) -> bool:
+    parts = name.replace("\\", "/").split("/")
+    return parts[0] == "" or parts[0].endswith(":") or ".." in parts
+
+
+def _normal(name: str) -> str:
+    """The name with forward slashes, without empty and `.` parts."""
+    return "/".join(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
+
+
+def _words(error: BaseException) -> str:
+    return " ".join(str(error).split())[:80] or type(error).__name__

@@ -1,0 +1,267 @@
+"""Examine every file of a source once, in parallel, and write the raw dataset."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from components.dataset import (
+    FINE,
+    LEFT_OUT,
+    REPAIRED,
+    Image,
+    ShardReader,
+    ShardWriter,
+    recorded_parameters,
+    save_images,
+    save_info,
+)
+from components.ingest.layout import File
+from components.ingest.pages import MOST_PICTURES, kind_of, write_left_out_page, write_preview
+from components.ingest.parameters import Ingest
+from components.ingest.sources import Resolve, Source, open_source
+from components.ingest.verdict import (
+    THUMBNAIL,
+    Finding,
+    Limits,
+    examine_contents,
+    examine_files,
+)
+from components.parallel import chunked, count_workers, map_ordered
+from components.progress import progress
+from components.schema import BadInput
+
+logger = logging.getLogger(__name__)
+
+IMAGES_PER_FILE = 1000  # of a packed raw dataset
+PLACE = Image._fields.index("shard")  # the columns from here on say where the bytes are
+KEEPER = {"test": 0, "validation": 1, "train": 2, "": 3}  # which of equal files stays
+
+
+class Seen(NamedTuple):
+    """A file, the finding on it, and where it was packed (`shard`, `offset`, `size`)."""
+
+    file: File
+    finding: Finding
+    packed: tuple[str, int, int] = ("", 0, 0)
+
+
+def build_raw_dataset(
+    settings: Ingest, folder: Path, *, resolve: Resolve | None = None, pack: bool = False
+) -> dict[str, Any]:
+    """Examine the source and write `dataset.json`, `images.csv` and two pages into `folder`.
+
+    Files of a folder stay where they are unless `pack` asks for copies in `shards/`; those of an
+    archive are always packed. `resolve` turns a ClearML dataset's name into a local folder.
+    Returns what `dataset.json` says. BadInput when the source does not serve or exceeds a limit.
+    """
+    source = open_source(settings, resolve)
+    pack = pack or source.root is None
+    with ShardWriter(folder, "raw", IMAGES_PER_FILE) as writer:
+        examined = _examine(source, settings, writer if pack else None)
+        seen = list(progress(examined, total=len(source.files), label="ingest"))
+    seen.sort(key=lambda item: item.file.path)
+    images = _without_duplicates([_image(item) for item in seen])
+    images = _with_groups(images, seen, settings.near_duplicate_distance)
+    info = _describe(source, settings, images)
+    _check_limits(source, settings, images)
+    info["files"] = writer.files
+    save_images(folder, images, "raw")
+    save_info(folder, info)
+    with ShardReader(folder) as reader:
+        write_preview(folder / "preview.jpg", images, reader)
+        pictures = {item.file.path: item.finding.picture for item in seen if item.finding.picture}
+        write_left_out_page(folder / "left_out.html", images, pictures, reader)
+    _log(info)
+    return info
+
+
+def _examine(source: Source, settings: Ingest, writer: ShardWriter | None) -> Iterator[Seen]:
+    """The finding on each file, in the source's order; good files go to `writer`."""
+    limits = Limits(settings.max_megapixels, settings.min_side, settings.min_contrast)
+    workers = count_workers(settings.workers, sum(file.size for file in source.files))
+    examine = _examine_packed if writer else _examine_folder
+    pictures = MOST_PICTURES
+    for file, data, finding in examine(source, limits, workers):
+        packed = ("", 0, 0)
+        if writer and finding.verdict != LEFT_OUT:
+            packed = writer.add(finding.sha256, data)
+        pictures -= bool(finding.picture)
+        if pictures < 0:
+            finding = finding._replace(picture=b"")
+        yield Seen(file, finding, packed)
+
+
+def _examine_folder(
+    source: Source, limits: Limits, workers: int
+) -> Iterator[tuple[File, bytes, Finding]]:
+    """Workers read the files themselves; no bytes travel."""
+    function = functools.partial(examine_files, str(source.root), limits)
+    chunks = chunked(source.files, lambda file: file.size)
+    for files, findings in map_ordered(function, chunks, workers):
+        for file, finding in zip(files, findings, strict=True):
+            yield file, b"", finding
+
+
+def _examine_packed(
+    source: Source, limits: Limits, workers: int
+) -> Iterator[tuple[File, bytes, Finding]]:
+    """The bytes are read here, for the workers and for packing."""
+    function = functools.partial(examine_contents, limits)
+    chunks = chunked(source.contents(), lambda content: len(content[1]))
+    for contents, findings in map_ordered(function, chunks, workers):
+        for (file, data), finding in zip(contents, findings, strict=True):
+            yield file, data, finding
+
+
+def _image(item: Seen) -> Image:
+    file, finding, packed = item
+    return Image(
+        path=file.path, label=file.label, split=file.split,
+        verdict=finding.verdict, reason=finding.reason, sha256=finding.sha256,
+        width=finding.width, height=finding.height,
+        brightness=round(sum(finding.thumbnail) / THUMBNAIL**2, 1),
+        shard=packed[0], offset=packed[1], size=packed[2],
+    )  # fmt: skip
+
+
+def _without_duplicates(images: list[Image]) -> list[Image]:
+    """Of equal files one stays, the first or a test image; of those with two labels none.
+
+    Rows keep their order; those left out get the verdict and the reason.
+    """
+    equal: dict[str, list[int]] = defaultdict(list)
+    for place, image in enumerate(images):
+        if image.verdict != LEFT_OUT:
+            equal[image.sha256].append(place)
+    images = list(images)
+    for places in equal.values():
+        if len(places) == 1:
+            continue
+        labels = sorted({images[place].label for place in places})
+        places.sort(key=lambda place: (KEEPER[images[place].split], place))
+        first = images[places[0]]
+        for place in places if len(labels) > 1 else places[1:]:
+            if len(labels) == 1:
+                reason = f"duplicate: of {first.path}"
+            else:
+                other = next(p for p in places if images[p].label != images[place].label)
+                reason = f"two labels: equal to {images[other].path}"
+            images[place] = images[place]._replace(verdict=LEFT_OUT, reason=reason)
+    return images
+
+
+def _with_groups(images: list[Image], seen: list[Seen], distance: int) -> list[Image]:
+    """The rows with `group` filled in for images that have near duplicates.
+
+    Groups with several labels are told in `reason`: near is not equal, so their images stay.
+    """
+    kept = [place for place, image in enumerate(images) if image.verdict != LEFT_OUT]
+    if distance < 0 or len(kept) < 2:
+        return images
+    from components.ingest.near_duplicates import group_near_duplicates  # numpy: not for workers
+
+    size = THUMBNAIL
+    pixels = bytearray().join(seen[place].finding.thumbnail for place in kept)
+    groups: dict[int, list[int]] = defaultdict(list)
+    firsts = group_near_duplicates(pixels, size, distance)
+    for place, first in zip(kept, firsts, strict=True):
+        groups[first].append(place)
+    images = list(images)
+    for places in groups.values():
+        if len(places) == 1:
+            continue
+        name = min(images[place].sha256 for place in places)[:16]
+        note = "near duplicate with another label"
+        labels = {images[place].label for place in places}
+        for place in places:
+            image = images[place]
+            reason = ", ".join(filter(None, [image.reason, note if len(labels) > 1 else ""]))
+            images[place] = image._replace(group=name, reason=reason)
+    return images
+
+
+def _describe(source: Source, settings: Ingest, images: list[Image]) -> dict[str, Any]:
+    """The content of `dataset.json`."""
+    kept = [image for image in images if image.verdict != LEFT_OUT]
+    classes = sorted({file.label for file in source.files if file.label})
+    counts = Counter(image.label for image in kept)
+    verdicts = Counter(image.verdict for image in images)
+    root = None if any(image.shard for image in kept) else str(source.root)
+    return {
+        "kind": "raw",
+        "name": source.name,
+        "classes": classes,
+        "source": source.told,
+        "root": root,
+        "counts": {label: counts[label] for label in classes},
+        "splits": dict(sorted(Counter(image.split for image in kept if image.split).items())),
+        "verdicts": {verdict: verdicts[verdict] for verdict in (FINE, REPAIRED, LEFT_OUT)},
+        "reasons": _reasons(images),
+        "near_duplicate_groups": len({image.group for image in kept if image.group}),
+        "distributions": {
+            label: _distributions([image for image in kept if image.label == label])
+            for label in classes
+        },
+        "content": _content(images, root),
+        "parameters": recorded_parameters(settings),
+    }
+
+
+def _content(images: list[Image], root: str | None) -> str:
+    """The hash of the table and, as they are not copied, of where the files lie; not of shards."""
+    digest = hashlib.sha256(f"{root}\n".encode("utf-8", "surrogateescape"))
+    for image in images:
+        digest.update("\0".join(map(str, image[:PLACE])).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _reasons(images: list[Image]) -> dict[str, int]:
+    """How many files were left out for each kind of reason, most frequent first."""
+    kinds = Counter(kind_of(image.reason) for image in images if image.verdict == LEFT_OUT)
+    return dict(sorted(kinds.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _distributions(images: list[Image]) -> dict[str, list[float]]:
+    """Minimum, 10 %, median, 90 % and maximum of width, height (pixels) and brightness (0-255)."""
+    result = {}
+    for name in ("width", "height", "brightness"):
+        values = sorted(getattr(image, name) for image in images) or [0]
+        result[name] = [values[round(part * (len(values) - 1))] for part in (0, 0.1, 0.5, 0.9, 1)]
+    return result
+
+
+def _check_limits(source: Source, settings: Ingest, images: list[Image]) -> None:
+    left_out = [image for image in images if image.verdict == LEFT_OUT]
+    told = ", ".join(f"{count} {kind}" for kind, count in _reasons(images).items())
+    example = f", such as {left_out[0].path}: {left_out[0].reason}" if left_out else ""
+    good = Counter(image.label for image in images if image.verdict != LEFT_OUT)
+    for label in sorted({file.label for file in source.files if file.label}):
+        if good[label] < settings.min_images_per_class:
+            raise BadInput(
+                f"{source.told}: class {label} has {good[label]} good images, fewer than "
+                f"ingest.min_images_per_class={settings.min_images_per_class}"
+                + (f" (left out: {told}{example})" if left_out else "")
+            )
+    if len(left_out) > settings.max_rejected_fraction * len(images):
+        raise BadInput(
+            f"{source.told}: {len(left_out)} of {len(images)} files are left out, more than "
+            f"ingest.max_rejected_fraction={settings.max_rejected_fraction} ({told}{example})"
+        )
+
+
+def _log(info: dict[str, Any]) -> None:
+    fine, repaired, left_out = info["verdicts"].values()
+    reasons = ", ".join(f"{count} {kind}" for kind, count in info["reasons"].items())
+    logger.info(
+        "%d of %d images in %d classes, %d left out%s",
+        fine + repaired, fine + repaired + left_out, len(info["classes"]), left_out,
+        f" ({reasons})" if reasons else "",
+    )  # fmt: skip
+    if info["near_duplicate_groups"]:
+        logger.info("%d groups of near duplicates stay together", info["near_duplicate_groups"])

@@ -1,0 +1,111 @@
+"""Two pages for people: a contact sheet of the classes, and what was left out and why."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections import defaultdict
+from pathlib import Path
+
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageOps
+
+from components.dataset import LEFT_OUT, Image, ShardReader
+from components.images import decode_rgb
+
+MOST_PICTURES = 200  # on the page of files left out; further files are only named
+MOST_NAMES = 5000
+TILE, COLUMNS, MOST_CLASSES, MARGIN = 112, 10, 12, 20  # of the contact sheet, pixels
+
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Left out</title>
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; color: #222; }}
+ul {{ list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: 1rem; }}
+li {{ width: 8.5rem; font-size: 12px; overflow-wrap: anywhere; }}
+img, .none {{ display: block; max-width: 112px; max-height: 112px; margin-bottom: .3rem; }}
+.none {{ width: 112px; height: 80px; background: #eee; color: #999; text-align: center; }}
+small {{ color: #777; }}
+</style>
+<h1>{left_out} of {total} files left out</h1>
+{sections}
+</html>
+"""
+
+
+def kind_of(reason: str) -> str:
+    """The kind of a reason: what stands before its details."""
+    return reason.split(":")[0]
+
+
+def write_preview(path: Path, images: list[Image], reader: ShardReader) -> None:
+    """A contact sheet: a row of images of each class, the same ones each time."""
+    rows: dict[str, list[Image]] = defaultdict(list)
+    for image in sorted(images, key=lambda image: image.sha256):
+        if image.verdict != LEFT_OUT and len(rows[image.label]) < COLUMNS:
+            rows[image.label].append(image)
+    labels = sorted(rows)[:MOST_CLASSES]
+    height = TILE + MARGIN
+    sheet = Pillow.new("RGB", (COLUMNS * TILE, height * len(labels)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for row, label in enumerate(labels):
+        draw.text((4, row * height + 4), _printable(label), fill="black")
+        for column, image in enumerate(rows[label]):
+            picture = decode_rgb(reader.read(image), 2 * TILE)
+            tile = ImageOps.fit(picture, (TILE - 4, TILE - 4), Pillow.Resampling.BILINEAR)
+            sheet.paste(tile, (column * TILE, row * height + MARGIN))
+    sheet.save(path, quality=85)
+
+
+def write_left_out_page(
+    path: Path, images: list[Image], pictures: dict[str, bytes], reader: ShardReader
+) -> None:
+    """The files left out by kind of reason; `pictures`: small JPEGs of damaged ones, by path."""
+    kinds: dict[str, list[Image]] = defaultdict(list)
+    for image in images:
+        if image.verdict == LEFT_OUT:
+            kinds[kind_of(image.reason)].append(image)
+    budget = MOST_PICTURES
+    sections = []
+    for kind, members in sorted(kinds.items(), key=lambda item: (len(item[1]), item[0])):
+        cells = []
+        for image in members[:MOST_NAMES]:
+            picture = b""
+            if budget > 0:
+                picture = pictures.get(image.path) or _small(image, reader)
+                budget -= bool(picture)
+            cells.append(_cell(image, picture))
+        more = f"<p>and {len(members) - MOST_NAMES} more" if len(members) > MOST_NAMES else ""
+        sections.append(
+            f"<h2>{html.escape(kind)} ({len(members)})</h2><ul>{''.join(cells)}</ul>{more}"
+        )
+    left_out = sum(map(len, kinds.values()))
+    page = PAGE.format(left_out=left_out, total=len(images), sections="\n".join(sections))
+    path.write_text(page, encoding="utf-8", errors="backslashreplace")
+
+
+def _small(image: Image, reader: ShardReader) -> bytes:
+    """A small JPEG of an image that is good but left out, such as a duplicate."""
+    if not image.width or not image.sha256:
+        return b""
+    try:
+        picture = decode_rgb(reader.read(image), 2 * TILE)
+    except Exception:  # left out because it does not decode: nothing to show
+        return b""
+    picture.thumbnail((TILE, TILE))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=70)
+    return buffer.getvalue()
+
+
+def _cell(image: Image, picture: bytes) -> str:
+    shown = '<span class="none">no picture</span>'
+    if picture:
+        data = base64.b64encode(picture).decode()
+        shown = f'<img alt="" src="data:image/jpeg;base64,{data}">'
+    path, reason = html.escape(_printable(image.path)), html.escape(_printable(image.reason))
+    return f"<li>{shown}{path}<br><small>{reason}</small></li>"
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,45 @@
+"""The parameters of the ingest stage; their values are in conf/ingest/."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from components.schema import parameter
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """Where images come from, and which of them are good enough."""
+
+    source: str = parameter(choices=("sample", "folder", "archive", "clearml_dataset"), form=True)
+    "Kind of source: the bundled sample, a folder, a zip or tar archive, or a ClearML dataset."
+    path: str | None = parameter(form=True)
+    "Folder (one sub-folder a class), or the archive's path or http(s) address."
+    sha256: str | None = parameter()
+    "Checksum that the archive must have; null: not checked."
+    dataset: str | None = parameter(form=True)
+    "ClearML dataset: its id, or project/name, or project/name/version."
+    download_folder: str = parameter(affects_result=False)
+    "Where downloads are kept, once for all runs."
+    download_timeout: float = parameter(above=0, affects_result=False)
+    "Seconds without progress after which a download is tried again."
+    max_files: int = parameter(at_least=1)
+    "Files that a source may have; more is an error."
+    max_archive_gb: float = parameter(above=0)
+    "Gigabytes that an archive may have, packed and unpacked; more is an error."
+    max_file_mb: float = parameter(above=0)
+    "Megabytes of one file above which it is left out."
+    max_megapixels: float = parameter(above=0, at_most=178)
+    "Millions of pixels of one image above which it is left out."
+    min_side: int = parameter(at_least=1)
+    "Pixels of the shorter side below which an image is left out."
+    min_contrast: int = parameter(at_least=0, at_most=255)
+    "Difference, 0-255, of brightest and darkest part below which an image is blank and left out."
+    near_duplicate_distance: int = parameter(at_least=-1, at_most=16)
+    "Bits of 64, by which the perceptual hashes of near duplicates may differ; -1: no search."
+    max_rejected_fraction: float = parameter(at_least=0, at_most=1, form=True)
+    "Share of files left out, 0-1, above which the run fails."
+    min_images_per_class: int = parameter(at_least=1)
+    "Good images that each class must have, or the run fails."
+    workers: int = parameter(at_least=0, affects_result=False)
+    "Processes that examine the files; 0: as many as CPUs."

@@ -1,0 +1,163 @@
+"""The verdict on one file, from its bytes alone; runs in worker processes, where imports cost."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from components.dataset import FINE, LEFT_OUT, REPAIRED
+from components.images import SUFFIXES, has_alpha, opaque, open_image, turn_of
+from components.ingest.layout import File
+
+THUMBNAIL = 16  # pixels, side of the grey thumbnail that near duplicates are found by
+DRAFT = 2 * THUMBNAIL  # a JPEG is decoded at the smallest scale that keeps both sides at least so
+PICTURE = 112  # pixels, longer side of a picture on the page of files left out
+
+
+class Limits(NamedTuple):
+    """What an image must keep; the parameters of the same names say more."""
+
+    max_megapixels: float
+    min_side: int
+    min_contrast: int
+
+
+class Finding(NamedTuple):
+    """What a file turned out to be."""
+
+    verdict: str
+    reason: str = ""
+    sha256: str = ""
+    width: int = 0  # pixels, upright
+    height: int = 0
+    thumbnail: bytes = b""  # grey, THUMBNAIL x THUMBNAIL, upright; empty when not decoded
+    picture: bytes = b""  # a small JPEG of an image left out, as far as it can be decoded
+
+
+def examine_files(root: str, limits: Limits, files: list[File]) -> list[Finding]:
+    """Findings on files below the folder `root`."""
+    findings = []
+    for file in files:
+        data, problem = b"", file.problem
+        if not problem:
+            try:
+                data = Path(root, file.path).read_bytes()
+            except OSError as error:
+                problem = f"cannot be read: {error.strerror}"
+        findings.append(examine(data, file._replace(problem=problem), limits))
+    return findings
+
+
+def examine_contents(limits: Limits, contents: list[tuple[File, bytes]]) -> list[Finding]:
+    """Findings on files whose bytes are given."""
+    return [examine(data, file, limits) for file, data in contents]
+
+
+def examine(data: bytes, file: File, limits: Limits) -> Finding:
+    """The verdict on one file; never raises, whatever the bytes are."""
+    if file.problem:
+        return Finding(LEFT_OUT, file.problem)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if not data:
+        return Finding(LEFT_OUT, "empty", sha256)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        finding = _examine(data, file.path, limits)
+        picture = _picture(data) if finding.verdict == LEFT_OUT else b""
+    return finding._replace(sha256=sha256, picture=picture)
+
+
+def _examine(data: bytes, path: str, limits: Limits) -> Finding:
+    try:
+        image = open_image(data)
+    except UnidentifiedImageError:
+        return Finding(LEFT_OUT, "not an image")
+    except Image.DecompressionBombError:
+        return Finding(LEFT_OUT, f"too large: over {limits.max_megapixels:g} megapixels")
+    except Exception as error:  # damaged headers raise almost anything
+        return Finding(LEFT_OUT, _damage(error))
+    width, height = image.size
+    if min(width, height) < limits.min_side:
+        return Finding(LEFT_OUT, f"too small: {width}x{height} pixels", "", width, height)
+    if width * height > limits.max_megapixels * 1e6:
+        return Finding(LEFT_OUT, f"too large: {width}x{height} pixels", "", width, height)
+    try:
+        turn = turn_of(image)
+        repairs = _repairs(image, path, turn is not None)
+        # Every byte of a JPEG is still read, so damage shows; only the last step is shortened.
+        image.draft("L", (DRAFT, DRAFT))
+        grey = opaque(image, "L")
+        darkest, brightest = grey.getextrema()
+        small = grey.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+    except Exception as error:
+        return Finding(LEFT_OUT, _damage(error), "", width, height)
+    if turn is not None:
+        small = small.transpose(turn)
+        if turn in (
+            Image.Transpose.ROTATE_90,
+            Image.Transpose.ROTATE_270,
+            Image.Transpose.TRANSPOSE,
+            Image.Transpose.TRANSVERSE,
+        ):
+            width, height = height, width
+    if brightest - darkest < limits.min_contrast:
+        return Finding(LEFT_OUT, "blank", "", width, height, small.tobytes())
+    verdict = REPAIRED if repairs else FINE
+    return Finding(verdict, ", ".join(repairs), "", width, height, small.tobytes())
+
+
+def _repairs(image: ImageFile.ImageFile, path: str, turned: bool) -> list[str]:
+    """What decoding will put right, in words."""
+    repairs = []
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES[image.format]:
+        repairs.append(f"{image.format} named {suffix or 'without ending'}")
+    if turned:
+        repairs.append("turned upright")
+    if has_alpha(image):
+        repairs.append("transparency on white")
+    elif image.mode in ("1", "L"):
+        repairs.append("greyscale")
+    elif image.mode in ("CMYK", "YCbCr"):
+        repairs.append(f"{image.mode} colours")
+    elif image.mode == "P":
+        repairs.append("palette colours")
+    elif image.mode != "RGB":
+        repairs.append("more than 8 bits")
+    if getattr(image, "is_animated", False) and image.format != "MPO":
+        repairs.append("first of several frames")
+    return repairs
+
+
+def _picture(data: bytes) -> bytes:
+    """A small JPEG of what can be decoded; empty when nothing can."""
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        image = open_image(data)
+        if image.width * image.height > 16e6 and image.format != "JPEG":
+            return b""
+        image.draft("RGB", (PICTURE, PICTURE))
+        turn = turn_of(image)
+        rgb = opaque(image, "RGB")
+        rgb.thumbnail((PICTURE, PICTURE))
+        rgb = rgb if turn is None else rgb.transpose(turn)
+        buffer = io.BytesIO()
+        rgb.save(buffer, "JPEG", quality=70)
+        return buffer.getvalue()
+    except Exception:
+        return b""
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def _damage(error: Exception) -> str:
+    """What is wrong, from the error's text in one short line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    kind = "truncated" if "truncated" in text.lower() else "damaged"
+    return f"{kind}: {text}"[:100]

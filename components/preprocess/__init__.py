@@ -1,0 +1,1 @@
+"""Stage 2: from a raw dataset to a split, resized and packed one."""

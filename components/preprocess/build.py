@@ -1,0 +1,213 @@
+"""Split, resize, encode and pack a raw dataset: in one go, or in parts that are merged."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import logging
+import shutil
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from components.dataset import (
+    LEFT_OUT,
+    SPLITS,
+    Image,
+    ShardReader,
+    ShardWriter,
+    load_images,
+    load_info,
+    recorded_parameters,
+    save_images,
+    save_info,
+)
+from components.parallel import chunked, count_workers, map_ordered
+from components.preprocess.images import process
+from components.preprocess.parameters import Preprocess
+from components.preprocess.splits import assign
+from components.progress import progress
+from components.schema import BadInput
+
+logger = logging.getLogger(__name__)
+
+Stored = tuple[bytes, str]  # the encoded image, or b"" and why it is left out
+
+
+def build_dataset(raw: Path, folder: Path, settings: Preprocess) -> dict[str, Any]:
+    """Turn the raw dataset in `raw` into a processed one in `folder`; what `dataset.json` says.
+
+    BadInput when a split that was asked for gets no image.
+    """
+    info = build_part(raw, folder, settings, 0, 1)
+    counts = {split: sum(labels.values()) for split, labels in info["counts"].items()}
+    told = ", ".join(f"{count} {split}" for split, count in counts.items())
+    logger.info("%d images: %s, %d left out", sum(counts.values()), told, len(info["left_out"]))
+    return info
+
+
+def build_part(
+    raw: Path, folder: Path, settings: Preprocess, part: int, parts: int
+) -> dict[str, Any]:
+    """Like `build_dataset`, but only every `parts`-th tar file, beginning with number `part`."""
+    raw_info = load_info(raw)
+    if raw_info["kind"] != "raw":
+        raise BadInput(f"{raw}: is a {raw_info['kind']} dataset; preprocess needs a raw one")
+    kept, crossing = _plan(raw, settings)
+    planned = list(_files(kept, settings.images_per_file))[part::parts]
+    images, left_out, files = _pack(raw, folder, planned, settings)
+    if part == 0:
+        left_out += [(image.path, image.reason) for image in crossing]
+    return _finish(folder, images, left_out, files, raw_info, settings)
+
+
+def merge_parts(parts: list[Path], folder: Path) -> dict[str, Any]:
+    """Merge the parts of one dataset; the bytes are those of a single run of `build_dataset`."""
+    infos = [load_info(part) for part in parts]
+    if len({(info["raw"], json.dumps(info["parameters"])) for info in infos}) != 1:
+        raise BadInput(f"{parts[0]}: the parts come from different datasets or parameters")
+    (folder / "shards").mkdir(exist_ok=True)
+    for part, info in zip(parts, infos, strict=True):
+        for name in info["files"]:
+            shutil.copyfile(part / "shards" / name, folder / "shards" / name)
+    first = infos[0]
+    return _write(
+        folder,
+        [image for part in parts for image in load_images(part)],
+        [(item["path"], item["reason"]) for info in infos for item in info["left_out"]],
+        {name: digest for info in infos for name, digest in info["files"].items()},
+        {key: first[key] for key in ("name", "classes", "image_size", "raw", "parameters")},
+    )
+
+
+def _plan(raw: Path, settings: Preprocess) -> tuple[list[Image], list[Image]]:
+    """The images to process in their final order, with their splits; those left out."""
+    good = [image for image in load_images(raw) if image.verdict != LEFT_OUT]
+    kept, crossing = assign(
+        good, settings.validation_fraction, settings.test_fraction, settings.split_seed
+    )
+    counts = Counter(image.split for image in kept)
+    asked = {"validation": settings.validation_fraction, "test": settings.test_fraction}
+    for split in SPLITS:
+        if not counts[split] and asked.get(split, 1) > 0:
+            name = f"preprocess.{split}_fraction={asked[split]}" if split in asked else "preprocess"
+            raise BadInput(f"{name}: none of {len(good)} images is left for {split}; add images")
+    return sorted(kept, key=_order), crossing
+
+
+def _order(image: Image) -> tuple[int, str]:
+    """By split, then by hash: the classes are mixed, so reading in sequence is reading shuffled."""
+    return SPLITS.index(image.split), image.sha256
+
+
+def _files(images: list[Image], images_per_file: int) -> Iterator[tuple[str, int, list[Image]]]:
+    """Split, number and images of each tar file."""
+    for split in SPLITS:
+        own = [image for image in images if image.split == split]
+        for number, start in enumerate(range(0, len(own), images_per_file)):
+            yield split, number, own[start : start + images_per_file]
+
+
+def _pack(
+    raw: Path, folder: Path, planned: list[tuple[str, int, list[Image]]], settings: Preprocess
+) -> tuple[list[Image], list[tuple[str, str]], dict[str, str]]:
+    """Process images into tar files: their rows, what was left out, the files' sha256."""
+    todo = [image for _, _, images in planned for image in images]
+    workers = count_workers(settings.workers, sum(map(_size, todo)))
+    stored = progress(
+        _process_all(raw, todo, settings, workers), total=len(todo), label="preprocess"
+    )
+    suffix = {"jpeg": "jpg", "png": "png"}[settings.format]
+    rows, left_out, files = [], [], {}
+    for split, number, images in planned:
+        with ShardWriter(folder, split, len(images), first=number) as writer:
+            for image in images:
+                data, problem = next(stored)
+                if problem:
+                    left_out.append((image.path, problem))
+                    continue
+                shard, offset, size = writer.add(f"{image.sha256}.{suffix}", data)
+                rows.append(image._replace(shard=shard, offset=offset, size=size))
+        files.update(writer.files)
+    return rows, left_out, files
+
+
+def _process_all(
+    raw: Path, images: list[Image], settings: Preprocess, workers: int
+) -> Iterator[Stored]:
+    function = functools.partial(_process_chunk, raw, settings)
+    for _, stored in map_ordered(function, chunked(images, _size), workers):
+        yield from stored
+
+
+def _process_chunk(raw: Path, settings: Preprocess, images: list[Image]) -> list[Stored]:
+    """Runs in a worker."""
+    stored = []
+    with ShardReader(raw) as reader, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for image in images:
+            try:
+                data = reader.read(image)
+                if hashlib.sha256(data).hexdigest() != image.sha256:
+                    raise OSError("the file has changed since ingest")
+                done = process(
+                    data, settings.image_size, settings.resize, settings.format, settings.quality
+                )
+            except Exception as error:  # ingest let it pass, but one image must not end the run
+                stored.append((b"", f"{type(error).__name__}: {error}"))
+            else:
+                stored.append((done, ""))
+    return stored
+
+
+def _size(image: Image) -> int:
+    """About how many bytes the original has: a JPEG takes a quarter of a byte a pixel."""
+    return image.size or image.width * image.height // 4
+
+
+def _finish(
+    folder: Path,
+    images: list[Image],
+    left_out: list[tuple[str, str]],
+    files: dict[str, str],
+    raw_info: dict[str, Any],
+    settings: Preprocess,
+) -> dict[str, Any]:
+    about = {
+        "name": raw_info["name"],
+        "classes": raw_info["classes"],
+        "image_size": [settings.image_size, settings.image_size],
+        "raw": raw_info["content"],
+        "parameters": recorded_parameters(settings),
+    }
+    return _write(folder, images, left_out, files, about)
+
+
+def _write(
+    folder: Path,
+    images: Iterable[Image],
+    left_out: list[tuple[str, str]],
+    files: dict[str, str],
+    about: dict[str, Any],
+) -> dict[str, Any]:
+    """The table and `dataset.json`, whose `content` is the hash of all that training reads."""
+    images = sorted(images, key=_order)
+    counts = Counter((image.split, image.label) for image in images)
+    table = save_images(folder, images, "processed")
+    files = dict(sorted(files.items()))
+    content = hashlib.sha256(json.dumps([files, table]).encode()).hexdigest()
+    info = {
+        "kind": "processed",
+        **about,
+        "counts": {
+            split: {label: counts[split, label] for label in about["classes"]} for split in SPLITS
+        },
+        "left_out": [{"path": path, "reason": reason} for path, reason in sorted(left_out)],
+        "files": files,
+        "content": content,
+    }
+    save_info(folder, info)
+    return info
