@@ -2,15 +2,15 @@
 
 from clearml import PipelineDecorator
 
-from components import storage
+from components import shipping
 
 
 @PipelineDecorator.component(
     return_values=["model"],
     cache=True,
     task_type="training",
-    packages="components/train/requirements.txt",
-    repo=storage.repository(),
+    packages=shipping.requirements("train"),
+    repo=shipping.repository(),
     auto_connect_frameworks=False,
 )
 def train(dataset, fingerprint="", **parameters):

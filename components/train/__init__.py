@@ -1,0 +1,1 @@
+"""The stage `train`: from a processed dataset to a classifier."""

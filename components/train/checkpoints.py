@@ -1,0 +1,91 @@
+"""Checkpoints: all that a training needs to go on as if it had never been interrupted.
+
+One file, replaced in one move after each epoch, so at most two checkpoints ever lie on the disk
+and a kill at any moment leaves a whole one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Position:
+    """Where a training is: complete epochs, and the best one so far."""
+
+    phase: int = 0  # the running phase, counted from 0
+    epoch: int = 0  # complete epochs of that phase
+    over: bool = False  # the phase ended before its last epoch
+    best_epoch: int = 0  # counted from 1 over all phases; 0: none yet
+    best_loss: float = float("inf")
+    waited: int = 0  # epochs since the best one
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass
+class Checkpoint:
+    """A position and the values of all variables that the running phase changes."""
+
+    position: Position
+    variables: list[np.ndarray]
+    best: list[np.ndarray]  # of the model's variables in the best epoch; empty: not kept
+
+
+class Checkpoints:
+    """The checkpoint of one training in `folder`; None keeps none.
+
+    `training` says what is trained, how and on what: a checkpoint of another training is not used.
+    """
+
+    def __init__(self, folder: Path | None, training: str) -> None:
+        self._training = training
+        self.file = Path(folder) / "checkpoint.npz" if folder else None
+
+    def save(self, capture: Callable[[], Checkpoint]) -> None:
+        """Replace the checkpoint; the old one stays until the new one is wholly on the disk."""
+        if self.file is None:
+            return
+        checkpoint = capture()
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"training": self._training, **asdict(checkpoint.position)})
+        arrays = {"position": np.frombuffer(text.encode(), np.uint8)}
+        arrays |= {f"variable/{i}": value for i, value in enumerate(checkpoint.variables)}
+        arrays |= {f"best/{i}": value for i, value in enumerate(checkpoint.best)}
+        temporary = self.file.with_suffix(".tmp")
+        with temporary.open("wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.file)
+
+    def load(self) -> Checkpoint | None:
+        """The last checkpoint, or None when there is none that can be used."""
+        if self.file is None or not self.file.is_file():
+            return None
+        try:
+            with np.load(self.file) as stored:
+                position = json.loads(stored["position"].tobytes())
+                if position.pop("training") != self._training:
+                    raise ValueError("of another training")
+                parts = {
+                    part: [stored[f"{part}/{i}"] for i in range(_count(stored.files, part))]
+                    for part in ("variable", "best")
+                }
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            log.warning("%s: can't be used (%s); training starts over", self.file, error)
+            return None
+        return Checkpoint(Position(**position), parts["variable"], parts["best"])
+
+
+def _count(names: list[str], part: str) -> int:
+    return sum(name.startswith(f"{part}/") for name in names)

@@ -1,0 +1,147 @@
+"""`train_classifier`: from a processed dataset to a model and what is to be known of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components.dataloader import InMemory, Source, load_source
+from components.dataset import load_info
+from components.files import write_json
+from components.framework import keras, tf
+from components.schema import BadInput
+from components.train import phases
+from components.train.checkpoints import Checkpoints
+from components.train.hardware import all_devices, dtype_policy, make_repeatable
+from components.train.history import History
+from components.train.models import build_classifier
+from components.train.parameters import Train
+from components.train.pictures import save_augmentation
+from components.train.training_copy import training_copy
+
+log = logging.getLogger(__name__)
+
+OnEpoch = Callable[[int, dict[str, float]], None]
+
+
+def train_classifier(
+    dataset: Path,
+    folder: Path,
+    settings: Train,
+    on_epoch: OnEpoch = lambda epoch, metrics: None,
+    checkpoints: Path | None = None,
+) -> dict[str, Any]:
+    """Train on the processed dataset `dataset`, fill `folder`, return what `model.json` says.
+
+    `on_epoch` gets the number of each complete epoch and its metrics. `checkpoints` is a folder
+    that outlives this call: a later call with the same arguments goes on from the last complete
+    epoch, and reports the earlier ones again first. Raises `BadInput`.
+    """
+    clock = Clock()
+    make_repeatable(settings.seed)
+    info = load_info(dataset)
+    with clock("load"):
+        train, validation = load_source(dataset, "train"), load_source(dataset, "validation")
+    save_augmentation(first_image(train), settings, folder / "augmentation.png")
+    strategy = all_devices()
+    with clock("build"), strategy.scope():
+        classifier = build_classifier(
+            settings, len(info["classes"]), tuple(info["image_size"]), info["parameters"]["resize"]
+        )
+        trained = fast_copy(classifier, settings, strategy.num_replicas_in_sync)
+    history = History(folder)
+    described = json.dumps([info["content"], asdict(settings)], sort_keys=True)
+
+    def report(row: dict[str, float]) -> None:
+        history.add(row)
+        on_epoch(int(row["epoch"]), {k: v for k, v in row.items() if k != "epoch"})
+
+    with clock("fit"), out_of_memory(settings):
+        position = phases.train(
+            trained,
+            train,
+            validation,
+            settings,
+            strategy,
+            report,
+            Checkpoints(checkpoints, described),
+        )
+    history.close()
+    with clock("save"):
+        classifier.set_weights(trained.get_weights())
+        classifier.save(folder / "model.keras")
+    best = position.history[position.best_epoch - 1]
+    result = {
+        "classes": info["classes"],
+        "architecture": settings.architecture,
+        "image_size": info["image_size"],
+        "parameters": asdict(settings),
+        "dataset": info["content"],
+        "content": content_hash(classifier),
+        "validation": {name: best[f"validation_{name}"] for name in ("loss", "accuracy", "auc")},
+        "epochs": len(position.history),
+        "best_epoch": position.best_epoch,
+        "seconds": clock.seconds,
+    }
+    write_json(folder / "model.json", result)
+    return result
+
+
+def fast_copy(classifier: keras.Model, settings: Train, devices: int) -> keras.Model:
+    """What trains in the classifier's stead; itself where a copy would gain nothing."""
+    policy = dtype_policy(settings)
+    backbone_trains = settings.weights is None or settings.fine_tune_epochs
+    if policy == "float32" and not backbone_trains:
+        return classifier
+    return training_copy(classifier, policy, synchronized=devices > 1 and not settings.xla)
+
+
+def first_image(source: Source) -> np.ndarray:
+    """[H, W, 3] uint8."""
+    if isinstance(source, InMemory):
+        return source.values[0]
+    images, _ = next(iter(source.batches(np.arange(1), 1)))
+    return images[0].numpy()
+
+
+def content_hash(model: keras.Model) -> str:
+    """sha256 of the architecture's name and all weights."""
+    digest = hashlib.sha256(model.name.encode())
+    for value in model.get_weights():
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def out_of_memory(settings: Train) -> Iterator[None]:
+    """Turn a failed allocation into `BadInput` that names the setting to change."""
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError):
+        raise BadInput(
+            f"train.batch_size={settings.batch_size}: out of memory with "
+            f"train.architecture={settings.architecture}; halve train.batch_size, or make "
+            "preprocess.image_size smaller"
+        ) from None
+
+
+class Clock:
+    """Seconds by part of the work."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, part: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[part] = round(time.perf_counter() - start, 3)

@@ -1,0 +1,168 @@
+"""The classifiers: raw images 0-255 of any size in, one probability a class out.
+
+A classifier is one flat Keras model: resizing, the scaling that its backbone was made for, the
+backbone, average pooling (layer `features`), dropout, `logits`, `probabilities`. It is made of
+Keras' own layers only, so that `keras.saving.load_model` needs nothing from this project.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from components.framework import keras
+from components.schema import BadInput
+from components.train.parameters import Train
+from components.train.resnet import small_resnet
+
+layers = keras.layers
+BLOCK = re.compile(r"conv\d+_block\d+|block_\d+|expanded_conv")  # layer names of all architectures
+IMAGENET_BGR = (-103.939, -116.779, -123.68)  # minus the means of ImageNet, 0-255
+SMALLEST = 32  # pixels a side, of the networks in keras.applications
+RESIZE = {  # how preprocess made images square, and what does the same in the model
+    "stretch": {},
+    "crop": {"crop_to_aspect_ratio": True},
+    "pad": {"pad_to_aspect_ratio": True, "fill_mode": "constant", "fill_value": 128.0},
+}
+
+
+def scale_to_one(image: keras.KerasTensor) -> keras.KerasTensor:
+    """0-255 to -1..1."""
+    return layers.Rescaling(1 / 127.5, offset=-1.0, name="scaling")(image)
+
+
+def subtract_means(image: keras.KerasTensor) -> keras.KerasTensor:
+    """RGB to BGR, each channel minus its mean over ImageNet (the "caffe" way)."""
+    bgr = keras.ops.flip(image, axis=-1)
+    return layers.Rescaling(1.0, offset=IMAGENET_BGR, name="scaling")(bgr)
+
+
+class Architecture(NamedTuple):
+    """A backbone, what it wants its pixels to be, and where it was published pretrained."""
+
+    scaling: Callable[[keras.KerasTensor], keras.KerasTensor]
+    application: Callable[..., keras.Model] | None = None
+
+
+ARCHITECTURES = {
+    "small_resnet": Architecture(scale_to_one),
+    "mobilenetv2": Architecture(scale_to_one, keras.applications.MobileNetV2),
+    "resnet50": Architecture(subtract_means, keras.applications.ResNet50),
+    "resnet101": Architecture(subtract_means, keras.applications.ResNet101),
+    "resnet152": Architecture(subtract_means, keras.applications.ResNet152),
+    "resnet50v2": Architecture(scale_to_one, keras.applications.ResNet50V2),
+    "resnet101v2": Architecture(scale_to_one, keras.applications.ResNet101V2),
+    "resnet152v2": Architecture(scale_to_one, keras.applications.ResNet152V2),
+}
+
+
+def build_classifier(
+    settings: Train, classes: int, image_size: tuple[int, int], resize: str = "stretch"
+) -> keras.Model:
+    """A classifier with its starting weights; `BadInput` when these can't be had."""
+    architecture = ARCHITECTURES[settings.architecture]
+    if architecture.application and min(image_size) < SMALLEST:
+        raise BadInput(
+            f"train.architecture={settings.architecture}: needs images of at least {SMALLEST} "
+            f"pixels, not {min(image_size)}; set preprocess.image_size=224"
+        )
+    inputs = keras.Input((None, None, 3), name="image")
+    resized = layers.Resizing(*image_size, antialias=True, name="resizing", **RESIZE[resize])(
+        inputs
+    )
+    scaled = architecture.scaling(resized)
+    if architecture.application is None:
+        maps = small_resnet(scaled)
+    else:
+        backbone = architecture.application(include_top=False, weights=None, input_tensor=scaled)
+        maps = backbone.output
+    x = features = layers.GlobalAveragePooling2D(name="features")(maps)
+    if settings.dropout:
+        x = layers.Dropout(settings.dropout, seed=settings.seed, name="dropout")(x)
+    x = layers.Dense(classes, name="logits")(x)
+    outputs = layers.Softmax(name="probabilities", dtype="float32")(x)
+    model = keras.Model(inputs, outputs, name=settings.architecture)
+    if settings.weights is not None:
+        load_weights(keras.Model(inputs, features), settings, image_size)
+    return model
+
+
+def load_weights(backbone: keras.Model, settings: Train, image_size: tuple[int, int]) -> None:
+    """Fill the backbone from `settings.weights`; `BadInput` when that is missing or another's."""
+    named = f"train.weights={settings.weights}"
+    if settings.weights == "imagenet":
+        backbone.set_weights(_imagenet_weights(settings.architecture, image_size))
+        return
+    path = Path(settings.weights)
+    if not path.is_file():
+        raise BadInput(f"{named}: there is no such file; give imagenet, another file or null")
+    try:
+        if path.suffix == ".keras":
+            _copy_weights(keras.saving.load_model(path, compile=False), backbone)
+        else:
+            backbone.load_weights(path)
+    except Exception as error:  # h5py, zipfile and Keras raise all sorts on a wrong file
+        raise BadInput(
+            f"{named}: the file does not fit train.architecture={settings.architecture} "
+            f"({_first_sentence(error)}); give weights of this architecture without its top, or "
+            "set train.weights=null"
+        ) from None
+
+
+def _imagenet_weights(name: str, image_size: tuple[int, int]) -> list[Any]:
+    application = ARCHITECTURES[name].application
+    if application is None:
+        raise BadInput(
+            f"train.weights=imagenet: there are none for {name}; set train.weights=null, or choose "
+            "another network by train/model=mobilenetv2"
+        )
+    try:
+        shape = (*image_size, 3)
+        published = application(include_top=False, weights="imagenet", input_shape=shape)
+    except Exception as error:  # Keras raises a bare Exception when a download fails
+        raise BadInput(
+            f"train.weights=imagenet: the weights can't be downloaded ({_first_sentence(error)}); "
+            "download that file elsewhere and set train.weights=PATH, or set train.weights=null"
+        ) from None
+    return published.get_weights()
+
+
+def _first_sentence(error: Exception) -> str:
+    """Of what an exception says, at most 160 characters."""
+    text = str(error).strip() or type(error).__name__
+    return re.split(r"\n|\. |: None", text)[0][:160]
+
+
+def _copy_weights(source: keras.Model, target: keras.Model) -> None:
+    """Copy the weights layer by layer, by name; ValueError when one is missing or differs."""
+    for layer in target.layers:
+        if layer.weights:
+            layer.set_weights(source.get_layer(layer.name).get_weights())
+
+
+def backbone_and_head(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Images of the model's own size to features [B, F], and features to logits [B, C].
+
+    Both share the model's layers.
+    """
+    named = {layer.name: layer for layer in model.layers}
+    images = named["resizing"].output if "resizing" in named else model.inputs
+    features = named["features"].output
+    x = inputs = keras.Input(features.shape[1:], dtype=features.dtype, name="features")
+    for name in ("dropout", "logits"):
+        x = named[name](x) if name in named else x
+    backbone = keras.Model(images, features, name="backbone")
+    return backbone, keras.Model(inputs, x, name="head")
+
+
+def top_blocks(model: keras.Model, number: int) -> list[keras.Layer]:
+    """The layers of the backbone's last `number` blocks and of what follows them."""
+    starts: dict[str, int] = {}
+    for place, layer in enumerate(model.layers):
+        if match := BLOCK.match(layer.name):
+            starts.setdefault(match.group(), place)
+    if number > len(starts):
+        return list(model.layers)
+    return model.layers[sorted(starts.values())[-number] :]
