@@ -2,15 +2,15 @@
 
 from clearml import PipelineDecorator
 
-from components import storage
+from components import shipping
 
 
 @PipelineDecorator.component(
     return_values=["evaluation"],
     cache=True,
     task_type="testing",
-    packages="components/evaluate/requirements.txt",
-    repo=storage.repository(),
+    packages=shipping.requirements("evaluate"),
+    repo=shipping.repository(),
     auto_connect_frameworks=False,
 )
 def evaluate(model, dataset, fingerprint="", **parameters):

@@ -1,0 +1,63 @@
+"""Whether "90 % sure" is right nine times in ten, and the one number that mends it.
+
+Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", https://arxiv.org/abs/1706.04599
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from components.evaluate.predictions import SMALLEST
+
+
+def bin_of(confidence: np.ndarray, bins: int) -> np.ndarray:
+    """[N] int: the equal-width bin of each confidence; 1.0 falls in the last one."""
+    return np.minimum((confidence * bins).astype(int), bins - 1)
+
+
+def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int) -> list[dict[str, Any]]:
+    """The bins that hold an image: from, to, images, mean confidence, accuracy."""
+    index = bin_of(confidence, bins)
+    return [
+        {
+            "from": number / bins,
+            "to": (number + 1) / bins,
+            "images": int((index == number).sum()),
+            "confidence": confidence[index == number].mean(),
+            "accuracy": correct[index == number].mean(),
+        }
+        for number in np.unique(index)
+    ]
+
+
+def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int) -> float:
+    """Expected calibration error: the mean gap of confidence and accuracy over the bins, 0..1."""
+    gaps = np.bincount(bin_of(confidence, bins), weights=correct - confidence, minlength=bins)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """[N, C] the probabilities if the logits had been divided by `temperature`."""
+    logits = np.log(np.maximum(probabilities, SMALLEST)) / temperature
+    scaled = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return scaled / scaled.sum(axis=1, keepdims=True)
+
+
+def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float | None:
+    """The temperature in 0.05..20 with the least log loss; above 1 the model was too sure.
+
+    None when every image is right: then the lower the better, and there is no best one.
+    """
+    if (probabilities.argmax(axis=1) == labels).all():
+        return None
+
+    def loss(log_temperature: float) -> float:
+        scaled = with_temperature(probabilities, np.exp(log_temperature))
+        of_label = scaled[np.arange(len(labels)), labels]
+        return -np.log(np.maximum(of_label, SMALLEST)).mean()
+
+    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
+    return float(np.exp(found.x))

@@ -1,0 +1,170 @@
+"""A model, a dataset, a verdict: what `evaluate` does, in order."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components.dataset import load_images, load_info
+from components.evaluate import figures
+from components.evaluate.gate import Decision, compare, refuse_overlap
+from components.evaluate.inference import Classifier, predict, sample
+from components.evaluate.parameters import Evaluate
+from components.evaluate.predictions import Predictions
+from components.evaluate.report import write_report
+from components.evaluate.robustness import robustness
+from components.evaluate.summary import plain, summarize
+from components.files import write_json
+from components.schema import BadInput
+
+log = logging.getLogger(__name__)
+
+
+def evaluate_model(
+    model: Path,
+    dataset: Path,
+    folder: Path,
+    settings: Evaluate,
+    champion: Path | None = None,
+    champion_dataset: Path | None = None,
+) -> dict[str, Any]:
+    """Score a model on the test images and fill `folder`; returns the content of metrics.json.
+
+    Writes `metrics.json`, `predictions.csv`, `figures/*.png`, `report.html`, and `decision.json`
+    when there is a `champion` (a model's folder) to compare with. `champion_dataset` is the dataset
+    that it was trained on, if not `dataset`. `BadInput` for what can't be scored.
+    """
+    info = _check(dataset)
+    classifier = Classifier(model)
+    test = predict(classifier, dataset, "test", info["classes"], settings.batch_size)
+    validation = None
+    if info["counts"].get("validation") and _needs_validation(settings):
+        validation = predict(
+            classifier, dataset, "validation", info["classes"], settings.batch_size
+        )
+    metrics = {
+        "classes": test.classes,
+        "dataset": info["content"],
+        "model": classifier.info.get("content"),
+        "parameters": asdict(settings),
+        **summarize(test, validation, settings),
+    }
+    if settings.robustness_images:
+        images, labels = sample(dataset, test, settings.robustness_images, settings.batch_size)
+        columns = classifier.columns(test.classes)
+        metrics["robustness"] = robustness(
+            lambda worse: classifier(worse)[:, columns],
+            images,
+            labels,
+            settings.batch_size,
+            settings.confidence_level,
+            settings.seed,
+        )
+    if champion is not None and settings.gate != "off":
+        decision = judge(test, champion, dataset, champion_dataset, settings)
+        metrics["gate"] = decision.to_json()
+        write_json(folder / "decision.json", metrics["gate"])
+        log.info("gate: %s", decision.reason)
+    metrics = plain(metrics)
+    write_json(folder / "metrics.json", metrics)
+    test.write_csv(folder / "predictions.csv")
+    drawn = draw_figures(test, metrics, model, classifier.info, settings)
+    (folder / "figures").mkdir()
+    for name, figure in drawn.items():
+        figures.save_png(figure, folder / "figures" / f"{name}.png")
+    write_report(folder, model, dataset, classifier, test, validation, metrics, drawn, settings)
+    log.info(
+        "%d of %d test images right (%.1f %%), log loss %.3f",
+        metrics["correct"],
+        metrics["images"],
+        100 * metrics["accuracy"],
+        metrics["log_loss"],
+    )
+    return metrics
+
+
+def judge(
+    test: Predictions,
+    champion: Path,
+    dataset: Path,
+    champion_dataset: Path | None,
+    settings: Evaluate,
+) -> Decision:
+    """Score the champion on the same test images and compare.
+
+    `BadInput` if it was trained on one of them, or on a dataset that is neither this one nor given.
+    """
+    classifier = Classifier(champion, role="champion")
+    if champion_dataset is None:
+        if classifier.info["dataset"] != load_info(dataset)["content"]:
+            raise BadInput(
+                f"evaluate.gate: the dataset of the champion {champion.name} is gone, so it can't "
+                "be told whether it was trained on the test images; set evaluate.gate=off"
+            )
+        champion_dataset = dataset
+    refuse_overlap(
+        (image.sha256 for image in test.images),
+        (i.sha256 for i in load_images(champion_dataset) if i.split in ("train", "validation")),
+        champion.name,
+    )
+    old = predict(classifier, dataset, "test", test.classes, settings.batch_size)
+    return compare(old.correct, test.correct, settings.confidence_level, settings.seed)
+
+
+def draw_figures(
+    test: Predictions,
+    metrics: dict[str, Any],
+    model: Path,
+    model_info: dict[str, Any],
+    settings: Evaluate,
+) -> dict[str, figures.Figure]:
+    """The plots by file name, in the order of the report."""
+    drawn = {
+        "confusion_matrix": figures.confusion(np.array(metrics["confusion_matrix"]), test.classes),
+    }
+    if settings.curves:
+        drawn["roc"] = figures.roc(test, metrics["per_class"])
+        drawn["precision_recall"] = figures.precision_recall(test, metrics["per_class"])
+    scaled = metrics.get("temperature", {}).get("reliability")
+    drawn["reliability"] = figures.reliability(metrics["reliability"], scaled)
+    history = (
+        figures.read_history(model / "history.csv") if (model / "history.csv").is_file() else []
+    )
+    for name in ("loss", "accuracy"):
+        if history and name in history[0]:
+            best = model_info.get("best_epoch")
+            drawn[f"learning_{name}"] = figures.learning_curve(history, name, best)
+    return drawn
+
+
+def _check(dataset: Path) -> dict[str, Any]:
+    """The dataset's description, once it is known that its test split can be scored."""
+    path = dataset / "dataset.json"
+    try:
+        info = load_info(dataset)
+        counts = {name: info["counts"]["test"].get(name, 0) for name in info["classes"]}
+    except (OSError, ValueError, KeyError, AttributeError):
+        raise BadInput(f"{path}: is no processed dataset with a test split") from None
+    total = sum(counts.values())
+    if total < 2:
+        what = "a single image" if total else "no images"
+        raise BadInput(f"{path}: the test split has {what}; raise preprocess.test_fraction")
+    for name, images in counts.items():
+        if not images:
+            raise BadInput(
+                f"{path}: the test split has no image of {name}; add one, or raise "
+                "preprocess.test_fraction"
+            )
+    return info
+
+
+def _needs_validation(settings: Evaluate) -> bool:
+    return (
+        settings.temperature_scaling
+        or settings.wanted_precision is not None
+        or settings.label_errors
+    )

@@ -1,0 +1,158 @@
+"""The report: one HTML file with everything inside, which opens without network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from components.dataset import load_info
+from components.evaluate import figures
+from components.evaluate.gallery import file_as_data, gallery, samples, wall
+from components.evaluate.inference import Classifier
+from components.evaluate.labels import probable_label_errors
+from components.evaluate.parameters import Evaluate
+from components.evaluate.predictions import Predictions
+from components.schema import to_text
+
+TEMPLATE = "report.html.jinja"
+CELLS_AT_MOST = figures.WRITTEN_AT_MOST  # classes; a larger confusion matrix is a picture
+SPACE = "\u202f"  # narrow, not broken
+MISSING = "n/a"
+
+
+def write_report(
+    folder: Path,
+    model: Path,
+    dataset: Path,
+    classifier: Classifier,
+    test: Predictions,
+    validation: Predictions | None,
+    metrics: dict[str, Any],
+    drawn: dict[str, Figure],
+    settings: Evaluate,
+) -> None:
+    """Write `report.html` into `folder`; its figures are those of `metrics` and `drawn`."""
+    info = load_info(dataset)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "number": number,
+        "percents": percents,
+        "numbers": numbers,
+        "text": to_text,
+    }
+    page = environment.get_template(TEMPLATE).render(
+        metrics=metrics,
+        intervals=metrics["intervals"],
+        chance_loss=math.log(len(test.classes)),
+        weakest=sorted(test.classes, key=lambda name: metrics["per_class"][name]["f1"])[:10],
+        level=percent(settings.confidence_level, 0),
+        dataset=info,
+        model=classifier.info,
+        plots={
+            name: Markup(figures.to_svg(figure, name))
+            for name, figure in drawn.items()
+            if name != "confusion_matrix"
+        },
+        confusion=_confusion(folder, metrics),
+        wall=wall(dataset, test) if settings.gallery_size else None,
+        galleries=list(_galleries(dataset, classifier, test, validation, settings)),
+        samples=samples(dataset, test.classes, settings.samples_per_class)
+        if settings.samples_per_class
+        else [],
+        augmentation=_picture(model / "augmentation.png"),
+        slices=_grouped(metrics.get("slices", []), "by"),
+        robustness=_grouped(metrics.get("robustness", []), "kind"),
+        parameters={
+            "Data": info.get("parameters", {}),
+            "Training": classifier.info.get("parameters", {}),
+            "Evaluation": asdict(settings),
+        },
+    )
+    (folder / "report.html").write_text(page.lstrip(), encoding="utf-8")
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """`0.9512` as `95.1 %`."""
+    return MISSING if share is None else f"{100 * share:.{digits}f}{SPACE}%"
+
+
+def number(value: float | None) -> str:
+    """`0.1234` as `0.123`."""
+    return MISSING if value is None else f"{value:.3f}"
+
+
+def percents(interval: list[float] | None) -> str:
+    """`[0.9, 0.97]` as `90.0 to 97.0 %`; empty without an interval."""
+    return f"{100 * interval[0]:.1f} to {percent(interval[1])}" if interval else ""
+
+
+def numbers(interval: list[float] | None) -> str:
+    """`[0.9, 0.97]` as `0.900 to 0.970`; empty without an interval."""
+    return f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
+
+
+def _confusion(folder: Path, metrics: dict[str, Any]) -> dict[str, Any]:
+    """The matrix as a table's rows, or as a picture where it has too many."""
+    classes, matrix = metrics["classes"], metrics["confusion_matrix"]
+    if len(classes) > CELLS_AT_MOST:
+        return {"picture": file_as_data(folder / "figures" / "confusion_matrix.png")}
+    return {
+        "rows": [
+            {
+                "name": name,
+                "cells": [
+                    {"images": images, "share": images / sum(row), "right": column == name}
+                    for column, images in zip(classes, row, strict=True)
+                ],
+            }
+            for name, row in zip(classes, matrix, strict=True)
+        ]
+    }
+
+
+def _galleries(
+    dataset: Path,
+    classifier: Classifier,
+    test: Predictions,
+    validation: Predictions | None,
+    settings: Evaluate,
+) -> Iterator[dict[str, Any]]:
+    """Each gallery: its name (the template holds the words), its images, and how many there are."""
+    size, maps = settings.gallery_size, settings.grad_cam_images
+    if not size:
+        return
+    for name, rows in (("mistakes", test.worst_mistakes()), ("uncertain", test.least_certain())):
+        images = gallery(dataset, classifier, test, rows[:size], maps)
+        yield {"name": name, "total": len(rows), "images": images}
+    if settings.label_errors:
+        images, total = [], 0
+        for part in filter(None, (test, validation)):
+            rows = probable_label_errors(part.probabilities, part.labels)
+            images += gallery(dataset, classifier, part, rows[: size - len(images)], 0)
+            total += len(rows)
+        yield {"name": "labels", "total": total, "images": images}
+
+
+def _grouped(rows: list[dict[str, Any]], by: str) -> dict[str, list[dict[str, Any]]]:
+    """Rows that follow each other with the same value of `by`, by that value."""
+    return {name: list(group) for name, group in groupby(rows, key=lambda row: row[by])}
+
+
+def _picture(path: Path) -> str | None:
+    """A PNG file as a data address, or None if there is no such file."""
+    return file_as_data(path) if path.is_file() else None

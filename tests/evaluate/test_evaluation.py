@@ -1,0 +1,233 @@
+"""A real model on real files, from the folders to the verdict."""
+
+import csv
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.dataset import load_images, load_info, save_images, save_info
+from components.evaluate.evaluation import evaluate_model
+from components.evaluate.parameters import Evaluate
+from components.framework import keras
+from components.schema import BadInput, parameters_of
+from tests.evaluate.builders import make_dataset, make_model, settings
+
+PARTS = {"temperature", "thresholds", "slices", "label_errors", "robustness"}
+FIGURES = {"confusion_matrix", "roc", "precision_recall", "reliability", "learning_loss"}
+
+
+def read_metrics(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_accuracy_is_that_of_keras(evaluation, model, dataset):
+    """Counted again from the shards, one image at a time."""
+    from components.dataset import ShardReader
+    from components.images import decode_rgb
+
+    network = keras.saving.load_model(model / "model.keras")
+    with ShardReader(dataset) as reader:
+        rows = load_images(dataset, "test")
+        pixels = np.stack([np.asarray(decode_rgb(reader.read(row)), np.float32) for row in rows])
+    expected = network.predict(pixels, verbose=0)
+    labels = np.array([["cat", "dog"].index(row.label) for row in rows])
+    metrics = read_metrics(evaluation)
+    assert metrics["accuracy"] == pytest.approx((expected.argmax(1) == labels).mean())
+    assert 0.6 < metrics["accuracy"] < 1  # the tiny model is right often, not always
+    with (evaluation / "predictions.csv").open() as file:
+        written = list(csv.DictReader(file))
+    assert [row["path"] for row in written] == [row.path for row in rows]
+    assert [row["label"] for row in written] == [row.label for row in rows]
+    for row, probabilities in zip(written, expected, strict=True):
+        assert float(row["cat"]) == pytest.approx(probabilities[0], abs=0.01)  # JPEG
+        assert row["predicted"] == ("cat", "dog")[probabilities.argmax()]
+
+
+def test_everything_is_there(evaluation):
+    metrics = read_metrics(evaluation)
+    assert set(metrics) >= PARTS | {"intervals", "gate"}
+    assert metrics["gate"]["verdict"] == "tie"  # the champion is the same model
+    assert json.loads((evaluation / "decision.json").read_text()) == metrics["gate"]
+    assert metrics["intervals"]["accuracy"][0] < metrics["accuracy"]
+    figures = {path.stem for path in (evaluation / "figures").glob("*.png")}
+    assert figures >= FIGURES
+    for path in (evaluation / "figures").glob("*.png"):
+        assert np.ptp(np.asarray(Image.open(path).convert("L"))) > 100, path
+
+
+def test_the_same_again_is_the_same(evaluation, model, dataset, tmp_path):
+    evaluate_model(model, dataset, tmp_path, settings(), champion=model)
+    for name in ("metrics.json", "predictions.csv", "report.html"):
+        assert (tmp_path / name).read_bytes() == (evaluation / name).read_bytes(), name
+
+
+def test_each_part_can_be_switched_off(model, dataset, tmp_path):
+    plain = settings(
+        bootstrap_resamples=0,
+        temperature_scaling=False,
+        curves=False,
+        wanted_precision=None,
+        slices=False,
+        gallery_size=0,
+        samples_per_class=0,
+        grad_cam_images=0,
+        label_errors=False,
+        robustness_images=0,
+        gate="off",
+    )
+    metrics = evaluate_model(model, dataset, tmp_path, plain, champion=model)
+    assert not set(metrics) & (PARTS | {"gate"})
+    assert metrics["intervals"] == {}
+    assert not (tmp_path / "decision.json").exists()
+    assert (tmp_path / "report.html").read_text().count("<img") == 1  # of augmentation
+
+
+def test_many_classes_without_validation_or_history(tmp_path):
+    classes = tuple(f"breed {number:02d}" for number in range(23))
+    dataset = make_dataset(tmp_path / "d", classes, {"train": 1, "test": 2})
+    model = make_model(tmp_path / "m", classes)
+    (model / "history.csv").unlink()
+    (model / "augmentation.png").unlink()
+    (tmp_path / "out").mkdir()
+    metrics = evaluate_model(model, dataset, tmp_path / "out", settings())
+    assert np.array(metrics["confusion_matrix"]).shape == (23, 23)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "The ten classes with the lowest F1" in page
+    assert "breed 22" in page
+
+
+def test_a_frozen_backbone_of_another_size_has_heat_maps(dataset):
+    from components.evaluate.gradcam import heat_maps
+
+    backbone = keras.applications.MobileNetV2(
+        include_top=False, weights=None, input_shape=(None, None, 3), alpha=0.35
+    )
+    backbone.trainable = False
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.Resizing(64, 64)(inputs)
+    x = backbone(keras.layers.Rescaling(1 / 127.5, offset=-1)(x))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    network = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(x))
+    images = np.random.default_rng(0).integers(0, 256, (2, 24, 24, 3)).astype("float32")
+    maps = heat_maps(network, images, np.array([0, 2]))
+    assert maps.shape == (2, 2, 2)
+    assert maps.min() >= 0
+    assert maps.max() == pytest.approx(1)
+
+
+def test_heat_map_is_where_the_class_is():
+    """A network that looks for bright pixels must look at the bright corner."""
+    from components.evaluate.gradcam import heat_maps
+
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(1, 3, padding="same", activation="relu")(inputs)
+    x = keras.layers.GlobalMaxPooling2D()(x)
+    network = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(x))
+    network.set_weights(
+        [np.full((3, 3, 3, 1), 1 / 27 / 255), np.zeros(1), np.array([[-1.0, 1.0]]), np.zeros(2)]
+    )
+    image = np.zeros((1, 16, 16, 3), "float32")
+    image[0, :4, 12:] = 255
+    heat = heat_maps(network, image, np.array([1]))[0]
+    assert heat[:5, 11:].max() == pytest.approx(1)
+    assert heat[8:].max() == 0
+
+
+def test_a_model_without_a_map_of_features_has_no_heat_maps(tmp_path):
+    from components.evaluate.gradcam import heat_maps
+
+    inputs = keras.Input((4, 4, 3))
+    outputs = keras.layers.Dense(2, activation="softmax")(keras.layers.Flatten()(inputs))
+    assert heat_maps(keras.Model(inputs, outputs), np.zeros((1, 4, 4, 3)), np.array([0])) is None
+
+
+def changed(dataset, folder, keep):
+    """A copy of the dataset with only the test images that `keep` accepts."""
+    shutil.copytree(dataset, folder)
+    images = [image for image in load_images(folder) if image.split != "test" or keep(image)]
+    info = load_info(folder)
+    counts = dict.fromkeys(info["classes"], 0)
+    for image in images:
+        counts[image.label] += image.split == "test"
+    save_images(folder, images, "processed")
+    save_info(folder, info | {"counts": info["counts"] | {"test": counts}})
+    return folder
+
+
+def refusal(*arguments, **options):
+    with pytest.raises(BadInput) as caught:
+        evaluate_model(*arguments, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_test_split_that_can_not_be_scored_is_refused(model, dataset, tmp_path):
+    no_dog = changed(dataset, tmp_path / "no_dog", lambda image: image.label == "cat")
+    assert "has no image of dog" in refusal(model, no_dog, tmp_path, settings())
+    single = changed(dataset, tmp_path / "single", lambda image: image.path == "test/cat/0.jpg")
+    assert "has a single image" in refusal(model, single, tmp_path, settings())
+    empty = changed(dataset, tmp_path / "empty", lambda image: False)
+    assert "has no images" in refusal(model, empty, tmp_path, settings())
+    assert "no processed dataset" in refusal(model, tmp_path, tmp_path, settings())
+
+
+def test_an_unreadable_model_is_refused(model, dataset, tmp_path):
+    assert "no such file" in refusal(tmp_path / "none", dataset, tmp_path, settings())
+    broken = shutil.copytree(model, tmp_path / "broken")
+    (broken / "model.keras").write_bytes(b"PK not really")
+    assert "not a readable model" in refusal(broken, dataset, tmp_path, settings())
+    (broken / "model.json").write_text('{"classes": ["cat", "dog", "owl"]}')
+    shutil.copy(model / "model.keras", broken)
+    assert "2 outputs" in refusal(broken, dataset, tmp_path, settings())
+
+
+def test_another_set_of_classes_is_refused(dataset, tmp_path):
+    model = make_model(tmp_path / "m", ("cat", "owl"))
+    assert "knows the classes cat, owl" in refusal(model, dataset, tmp_path, settings())
+
+
+def test_another_order_of_classes_is_no_matter(evaluation, dataset, tmp_path):
+    model = make_model(tmp_path / "m", ("cat", "dog"))
+    info = json.loads((model / "model.json").read_text())
+    network = keras.saving.load_model(model / "model.keras")
+    flipped = network.layers[-2]
+    weights, bias = flipped.get_weights()
+    flipped.set_weights([weights[:, ::-1], bias[::-1]])
+    network.save(model / "model.keras")
+    (model / "model.json").write_text(json.dumps(info | {"classes": ["dog", "cat"]}))
+    (tmp_path / "out").mkdir()
+    metrics = evaluate_model(model, dataset, tmp_path / "out", settings(gate="off"))
+    assert metrics["confusion_matrix"] == read_metrics(evaluation)["confusion_matrix"]
+
+
+def test_a_champion_that_saw_the_test_images_is_refused(model, dataset, tmp_path):
+    images = load_images(dataset)
+    leaking = shutil.copytree(dataset, tmp_path / "leaking")
+    save_images(leaking, [image._replace(split="train") for image in images[:25]], "processed")
+    message = refusal(
+        model, dataset, tmp_path, settings(), champion=model, champion_dataset=leaking
+    )
+    assert "of the 20 test images" in message
+    info = json.loads((model / "model.json").read_text())
+    stranger = shutil.copytree(model, tmp_path / "stranger")
+    (stranger / "model.json").write_text(json.dumps(info | {"dataset": "other"}))
+    assert "is gone" in refusal(model, dataset, tmp_path, settings(), champion=stranger)
+
+
+def test_the_shipped_values_are_whole(tmp_path):
+    import yaml
+
+    from tests.conftest import ROOT
+
+    known = set(parameters_of(Evaluate))
+    shipped = yaml.safe_load((ROOT / "conf/evaluate/default.yaml").read_text())
+    assert set(shipped) == known
+    quick = yaml.safe_load((ROOT / "conf/evaluate/quick.yaml").read_text())
+    assert set(quick) - {"defaults"} < known
+    assert sum(p.form for p in parameters_of(Evaluate).values()) <= 2
+    assert all(p.help for p in parameters_of(Evaluate).values())
+    assert {field.name for field in dataclasses.fields(Evaluate)} == known
