@@ -44,11 +44,6 @@ def store() -> LocalStore | ServerStore:
     return ServerStore()
 
 
-def repository() -> str | None:
-    """The `repo` of a step: this checkout for a server, none offline where no step is shipped."""
-    return None if _local else "."
-
-
 @contextlib.contextmanager
 def workspace() -> Iterator[Path]:
     """An empty folder to fill, on the file system of the store; removed if not published."""

@@ -45,29 +45,24 @@ class Dependencies:
 
     def changes(self, earlier: Dependencies) -> list[str]:
         """What differs from `earlier`, in words."""
-        words = [
-            f"{self.stage}.{name} {old} -> {new}"
-            for name, old, new in _differences(earlier.parameters, self.parameters)
-        ]
-        words += [
-            f"input changed: {name}" for name, _, _ in _differences(earlier.inputs, self.inputs)
-        ]
-        for name, old, new in _differences(earlier.source, self.source):
-            what = "removed" if new is None else "added" if old is None else "changed"
-            words.append(f"{name} {what}")
-        words += [
-            f"{name} {old} -> {new}"
-            for name, old, new in _differences(earlier.packages, self.packages)
-        ]
+        words = _differences(earlier.parameters, self.parameters, f"{self.stage}.{{}} {{}} -> {{}}")
+        words += _differences(earlier.inputs, self.inputs, "input changed: {}")
+        words += _differences(earlier.source, self.source, "{} changed")
+        words += _differences(earlier.packages, self.packages, "{} {} -> {}")
         return words
 
 
-def _differences(
-    old: Mapping[str, str], new: Mapping[str, str]
-) -> Iterable[tuple[str, str | None, str | None]]:
+def _differences(old: Mapping[str, str], new: Mapping[str, str], words: str) -> list[str]:
+    """One text for each name whose value differs: `words` with the name and both values."""
+    told = []
     for name in sorted(old.keys() | new.keys()):
-        if old.get(name) != new.get(name):
-            yield name, old.get(name), new.get(name)
+        if name not in new:
+            told.append(f"{name} removed")
+        elif name not in old:
+            told.append(f"{name} added")
+        elif old[name] != new[name]:
+            told.append(words.format(name, old[name], new[name]))
+    return told
 
 
 def dependencies(stage: str, parameters: dict[str, str], inputs: dict[str, str]) -> Dependencies:

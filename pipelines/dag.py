@@ -37,6 +37,7 @@ def pipeline(config: Config, make_step: Callable[[Config], Steps]) -> Callable[.
         name=NAME,
         project=config.run.project,
         version=VERSION,
+        default_queue=config.run.queues.ingest,  # ClearML wants one before each step names its own
         args_map={parameters.ADVANCED: parameters.advanced_names()},
         retry_on_failure=may_retry,
     )

@@ -33,13 +33,12 @@ def submit(config: Config) -> None:
         task_type="controller",
         script=ENTRY,
         working_directory=".",
-        packages=str(ROOT / "pipelines" / "requirements.txt"),
+        requirements_file=str(ROOT / "pipelines" / "requirements.txt"),
         argparse_args=[(name, text) for name, text in texts.items() if name not in advanced],
         add_task_init_call=False,
     )
-    task.set_parameters(
-        {f"{parameters.ADVANCED}/{name}": text for name, text in texts.items() if name in advanced},
-        __update=True,
+    task.update_parameters(
+        {f"{parameters.ADVANCED}/{name}": text for name, text in texts.items() if name in advanced}
     )
     task.set_system_tags(["pipeline"])
     Task.enqueue(task, queue_name=config.run.queues.controller)

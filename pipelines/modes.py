@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import multiprocessing
 import os
@@ -9,6 +11,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import TextIO
 
 from components.schema import BadInput
 from components.source import ROOT
@@ -20,7 +23,30 @@ log = logging.getLogger(__name__)
 # Layered below the user's clearml.conf: settings of the SDK that save waiting, in steps as well.
 SDK_SETTINGS = Path(__file__).parent / "clearml"
 
-STEP_FAILED = 1  # exit code
+_PLAIN_TASK = dict(
+    task_type="controller",
+    auto_connect_arg_parser=False,
+    auto_resource_monitoring=False,
+    reuse_last_task_id=False,
+)
+
+
+class _WithoutClearML(io.TextIOBase):
+    """Passes text on but for ClearML's own lines, which offline say nothing that helps."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.line = ""
+
+    def write(self, text: str) -> int:
+        *lines, self.line = (self.line + text).split("\n")
+        for line in lines:
+            if not line.startswith("ClearML "):
+                self.stream.write(f"{line}\n")
+        return len(text)
+
+    def flush(self) -> None:
+        self.stream.flush()
 
 
 def run(config: Config, folder: Path, sweep: bool = False) -> float | None:
@@ -45,14 +71,17 @@ def _offline(config: Config, folder: Path) -> float | None:
     steps = OfflineSteps(config, folder)  # before the components are imported, as they ask where
     from clearml import PipelineDecorator, Task
 
-    from pipelines.dag import connect, pipeline
+    from pipelines.dag import NAME, connect, pipeline
 
     if config.run.plan:
         connect(steps.plan, config)
         return None
     Task.set_offline(True)
     PipelineDecorator.debug_pipeline()
-    pipeline(config, lambda _: steps)(**parameters.texts_of(config))
+    with contextlib.redirect_stdout(_WithoutClearML(sys.stdout)):
+        # Ahead of the pipeline, which would turn automatic logging on.
+        Task.init(config.run.project, NAME, auto_connect_frameworks=False, **_PLAIN_TASK)
+        pipeline(config, lambda _: steps)(**parameters.texts_of(config))
     return steps.accuracy
 
 
@@ -70,10 +99,10 @@ def _local(config: Config, folder: Path) -> float | None:
 
 def _queue(config: Config, folder: Path) -> None:
     """Create the controller's task and enqueue it; an agent calls `on_agent`."""
-    from pipelines import queue
+    from pipelines import enqueue
 
     _enter_root()
-    queue.submit(config)
+    enqueue.submit(config)
 
 
 def on_agent(composed: dict[str, str], folder: Path) -> float | None:

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -35,9 +36,9 @@ def compose(composed: DictConfig) -> float | None:
         config = parameters.read(texts)
         OmegaConf.save(composed, folder / "config.yaml", resolve=True)
         return modes.run(config, folder, sweep=HydraConfig.get().mode is RunMode.MULTIRUN)
-    except BadInput:
+    except BadInput as error:
         _forget(folder)
-        raise
+        _refuse(error)  # here, as Hydra would add lines of its own to what passes through it
 
 
 def _forget(folder: Path) -> None:
@@ -47,30 +48,30 @@ def _forget(folder: Path) -> None:
     shutil.rmtree(folder / ".hydra", ignore_errors=True)
     for name in ("config.yaml", "run.log"):
         (folder / name).unlink(missing_ok=True)
-    for path in (folder, folder.parent):  # run and date, when nothing else is there
+    for path in (folder, *folder.parents[:2]):  # run, date and outputs, if nothing else is there
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
 
 
-def main() -> int:
-    """Exit code 0, or 2 after one line that says what to change."""
+def _refuse(problem: object) -> NoReturn:
+    """End with one line that says what to change."""
+    print(f"error: {problem}", file=sys.stderr)
+    sys.exit(BAD_INPUT)
+
+
+def main() -> None:
+    """Compose and run; exit code 2 for a mistake of the user's."""
     if {"-h", "--help"} & set(sys.argv):
         print(parameters.help_text())
-        return 0
+        return
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises, and we find the words
     try:
         compose()
-    except BadInput as error:
-        problem = error
     except (HydraException, OmegaConfBaseException) as error:
-        problem = parameters.explain(sys.argv[1:], str(error))
+        _refuse(parameters.explain(sys.argv[1:], str(error)))
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        problem = f"run.outputs: can't write {error.filename} ({error.strerror})"
-    else:
-        return 0
-    print(f"error: {problem}", file=sys.stderr)
-    return BAD_INPUT
+        _refuse(f"run.outputs: can't write {error.filename} ({error.strerror})")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

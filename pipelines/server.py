@@ -15,7 +15,7 @@ import requests
 from clearml import PipelineDecorator, Task
 from clearml.automation.job import ClearmlJob, LocalClearmlJob
 from clearml.backend_api import Session
-from clearml.backend_api.session.errors import LoginError
+from clearml.backend_api.session.session import LoginError
 
 from components import reporting
 from components.files import read_json
@@ -169,6 +169,7 @@ class ServerSteps(Steps):
     def _finished(self, stage: str, fingerprint: str | None = None) -> list[Record]:
         """Finished steps of a stage, newest first, with this fingerprint if one is given."""
         wanted: dict[str, Any] = {
+            "project": [self.controller.project],
             "status": ["completed", "published"],
             "system_tags": ["-archived"],
             "order_by": ["-last_update"],
@@ -181,11 +182,7 @@ class ServerSteps(Steps):
                 "fields": ["hyperparams.kwargs.fingerprint.value"],
                 "pattern": f"^{fingerprint}$",
             }
-        tasks = Task.get_tasks(
-            project_name=self.controller.get_project_name(),
-            task_name=f"^{stage}$",
-            task_filter=wanted,
-        )
+        tasks = Task.get_tasks(task_name=f"^{stage}$", task_filter=wanted)
         return [record for task in tasks if (record := _record(task))]
 
 

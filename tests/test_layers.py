@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,9 @@ def test_a_component_can_be_shipped(stage: str) -> None:
     assert function.name == stage
     assert ast.unparse(function.decorator_list[0]).startswith("PipelineDecorator.component(")
     assert not function.args.kwonlyargs
+
+
+def test_no_module_beside_the_entry_hides_one_of_the_standard_library() -> None:
+    """Python puts the folder of a script first on its path."""
+    names = {path.stem for path in (ROOT / "pipelines").glob("*.py")}
+    assert not names & set(sys.stdlib_module_names)

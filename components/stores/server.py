@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
-from clearml import Dataset, InputModel, Model, OutputModel, StorageManager, Task
+from clearml import Dataset, InputModel, Logger, Model, OutputModel, StorageManager, Task
 
 from components import reporting
 from components.files import read_json
@@ -38,7 +39,7 @@ class ServerStore:
         """Upload a dataset unless the same content is there already; returns its id."""
         info = read_json(folder / "dataset.json")
         name = f"{info['kind']} images"
-        reporting.report_dataset(self.task.get_logger(), folder)
+        self._report(reporting.report_dataset, self.task, folder)
         existing = self._dataset_of(name, info["content"])
         if existing:
             return existing
@@ -54,13 +55,13 @@ class ServerStore:
         dataset.set_metadata(info, metadata_name="dataset.json", ui_visible=False)
         dataset.upload(show_progress=False, compression=zipfile.ZIP_STORED, chunk_size=CHUNK_MB)
         reporting.report_dataset(dataset.get_logger(), folder)
-        dataset.finalize()
+        dataset.finalize()  # waits for the pictures
         return dataset.id
 
     def publish_model(self, folder: Path, dataset: str) -> str:
         """Register and upload a model; returns its id."""
         info = read_json(folder / "model.json")
-        reporting.report_model(self.task.get_logger(), folder)
+        self._report(reporting.report_model, self.task, folder)
         self.task.output_uri = self.task.output_uri or True  # a file:// address helps nobody else
         model = OutputModel(
             task=self.task,
@@ -88,7 +89,7 @@ class ServerStore:
 
     def publish_evaluation(self, folder: Path) -> str:
         """Attach an evaluation to its task; returns the task's id."""
-        reporting.report_evaluation(self.task.get_logger(), folder)
+        self._report(reporting.report_evaluation, self.task, folder)
         for name in ("metrics.json", "predictions.csv", "report.html"):
             self.task.upload_artifact(name, folder / name, wait_on_upload=True)
         return self.task.id
@@ -99,7 +100,9 @@ class ServerStore:
         if task is None:
             return self._fetch_model(reference)
         if str(task.task_type) == "data_processing" and "dataset" in (task.get_system_tags() or []):
-            return Path(Dataset.get(dataset_id=reference).get_local_copy())
+            return Path(
+                Dataset.get(dataset_id=reference, silence_alias_warnings=True).get_local_copy()
+            )
         folder = Path(tempfile.mkdtemp(prefix="evaluation-"))
         for name in ("metrics.json", "predictions.csv", "report.html"):
             copy = task.artifacts[name].get_local_copy()
@@ -111,7 +114,9 @@ class ServerStore:
         project, _, rest = name.rpartition("/")
         try:
             if not project:
-                return Path(Dataset.get(dataset_id=name).get_local_copy())
+                return Path(
+                    Dataset.get(dataset_id=name, silence_alias_warnings=True).get_local_copy()
+                )
             try:
                 found = Dataset.get(dataset_project=project, dataset_name=rest)
             except ValueError:
@@ -164,6 +169,12 @@ class ServerStore:
         for name, value in metrics.items():
             title, series = reporting.curve(name)
             self.task.get_logger().report_scalar(title, series, value, iteration=epoch)
+
+    @staticmethod
+    def _report(function: Callable[[Logger, Path], None], task: Task, folder: Path) -> None:
+        """Report, and wait for the pictures: the folder is gone soon after."""
+        function(task.get_logger(), folder)
+        task.flush(wait_for_uploads=True)
 
     def _dataset_of(self, name: str, content: str | None) -> str | None:
         found = Dataset.list_datasets(

@@ -1,0 +1,105 @@
+"""The pipeline as a user runs it: offline, from a copy of the checkout, in a subprocess."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.checkout import Checkout
+
+# Seconds instead of minutes; the stages, the loop and the report are the real ones.
+TINY = ("preprocess.image_size=32", "train.epochs=2", "evaluate=quick")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout with one finished run."""
+    checkout = Checkout(tmp_path_factory.mktemp("trained"))
+    done = checkout.run(*TINY)
+    assert done.returncode == 0, done.stderr
+    return checkout
+
+
+def test_a_run_leaves_what_a_person_looks_for(trained: Checkout) -> None:
+    folder = trained.run_folder()
+    names = {path.name for path in folder.iterdir()}
+    assert names >= {
+        ".hydra",
+        "config.yaml",
+        "run.log",
+        "manifest.csv",
+        "model.keras",
+        "metrics.json",
+        "report.html",
+    }
+    assert 0 <= json.loads((folder / "metrics.json").read_text())["accuracy"] <= 1
+    assert "epochs: 2" in (folder / "config.yaml").read_text()
+    log = (folder / "run.log").read_text()
+    for stage in ("ingest", "preprocess", "train", "evaluate"):
+        assert f"{stage:<10} runs: never run" in log
+
+
+def test_a_run_touches_nothing_outside_its_outputs(trained: Checkout) -> None:
+    names = {path.name for path in trained.root.iterdir()}
+    assert names == {"components", "pipelines", "conf", "data", "outputs"}
+    assert not list((trained.root / "outputs" / "tmp").iterdir())
+
+
+def test_the_report_needs_no_network(trained: Checkout) -> None:
+    report = (trained.run_folder() / "report.html").read_text()
+    assert not re.search(r"""(src|href)=["']https?:""", report)
+    assert report.count("<img") >= 4
+
+
+def test_the_screen_shows_progress_and_no_warnings(tmp_path: Path) -> None:
+    done = Checkout(tmp_path).run(*TINY)
+    lines = done.stdout.splitlines()
+    assert done.stderr == ""
+    assert len(lines) < 15
+    assert lines[-1].startswith("accuracy ")
+    assert any(line.startswith("epoch 2/2") for line in lines)
+
+
+def test_the_same_seed_twice_gives_the_same_weights(tmp_path: Path, trained: Checkout) -> None:
+    again = Checkout(tmp_path)
+    assert again.run(*TINY).returncode == 0
+    models = [{path.name for path in one.root.glob("outputs/models/*")} for one in (trained, again)]
+    assert models[0] == models[1] != set()
+
+
+def test_a_broken_image_is_left_out_and_told(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    (checkout.root / "data/train/cat/000.jpg").write_bytes(b"no image")
+    done = checkout.run("run.stages=[ingest,preprocess]")
+    assert done.returncode == 0, done.stderr
+    assert "199 of 200 images in 2 classes, 1 left out" in done.stdout
+    (raw,) = (checkout.root / "outputs/datasets").glob("raw-*")
+    (row,) = [line for line in (raw / "images.csv").read_text().splitlines() if "left_out" in line]
+    assert "train/cat/000.jpg" in row
+
+
+def test_a_folder_with_any_number_of_classes_trains(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    photos = tmp_path / "my photos"
+    for number, path in enumerate(sorted((checkout.root / "data/train").rglob("*.jpg"))):
+        target = photos / f"class {number % 3}" / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.with_name(f"{number}.jpg").write_bytes(path.read_bytes())
+    done = checkout.run(*TINY, "ingest=folder", f"ingest.path='{photos}'")
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((checkout.run_folder() / "metrics.json").read_text())
+    assert metrics["classes"] == ["class 0", "class 1", "class 2"]
+
+
+@pytest.mark.slow
+def test_the_real_photos_train(tmp_path: Path, shared_data: Path) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(shared_data / "PetImages.zip") as archive:
+        archive.extractall(tmp_path)
+    done = Checkout(tmp_path).run(*TINY, "ingest=folder", f"ingest.path={tmp_path / 'PetImages'}")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^13\d\d of 14\d\d images in 2 classes", done.stdout, re.MULTILINE)
