@@ -7,6 +7,7 @@ server can't drift from it.
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
 import re
@@ -396,6 +397,7 @@ def test_artifacts_are_kept_by_key(api: Api, task: str) -> None:
         ({"tags": ["__$all", "x", "y"]}, ["second"]),
         ({"tags": ["__$all", "x", "__$not", "y"]}, ["first"]),
         ({"tags": ["__$any", "x", "y", "z"]}, ["first", "second", "third"]),
+        ({"tags": ["__$any", "z", "__$not", "y"]}, ["first", "third"]),
         ({"tags": ["-x"]}, ["third"]),
         ({"system_tags": ["-archived"]}, ["first", "third"]),
         ({"status": ["in_progress"]}, ["third"]),
@@ -581,3 +583,15 @@ def test_what_is_not_imitated_says_so() -> None:
         with pytest.raises(urllib.error.HTTPError, match="500") as caught:
             urllib.request.urlopen(request, timeout=10)
         assert b"the in-memory server lacks it" in caught.value.read()
+
+
+def test_connections_are_not_kept() -> None:
+    """A forked process of the SDK would mix its requests with its parent's."""
+    from tests.clearml_server import ClearMLServer
+
+    with ClearMLServer() as server:
+        for url in (server.api_url + "/no-such-page", server.files_url):
+            host = url.split("/")[2]
+            connection = http.client.HTTPConnection(host, timeout=10)
+            connection.request("GET", url.partition(host)[2] or "/")
+            assert connection.getresponse().getheader("Connection") == "close"
