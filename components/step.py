@@ -6,8 +6,9 @@ import contextlib
 import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+import traceback
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NoReturn
 
 from components import storage
 from components.schema import BadInput
@@ -17,14 +18,15 @@ if TYPE_CHECKING:
     from clearml import Task
 
 DEPENDENCIES = "dependencies"  # configuration object of a step's task: what it was planned with
+BAD_INPUT = "bad input"  # status reason of a failure that trying again does not mend
 
 
 @contextlib.contextmanager
-def step(stage: str, arguments: Mapping[str, str]) -> Iterator[None]:
+def step(stage: str) -> Iterator[None]:
     """The frame of a step's body.
 
-    As a task of its own, a step first makes sure that it runs the code and the arguments it was
-    planned with, and tells a mistake in one line as the task's status. Offline it adds nothing.
+    As a task of its own, a step first makes sure that it runs the code that it was planned with,
+    and tells in its status why it failed. Offline it adds nothing.
     """
     if storage.is_local():
         yield
@@ -35,15 +37,29 @@ def step(stage: str, arguments: Mapping[str, str]) -> Iterator[None]:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
     logging.getLogger("components").setLevel(logging.INFO)
     try:
-        _check(task, stage)
+        _check_code(task, stage)
         yield
     except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        task.mark_failed(status_reason=str(error), status_message=str(error), force=True)
-        sys.exit(2)
+        print(f"error: {error}")
+        end_as_failed(task, BAD_INPUT, str(error))
+    except Exception as error:
+        traceback.print_exc()
+        end_as_failed(task, "error", f"{type(error).__name__}: {error}")
 
 
-def _check(task: Task, stage: str) -> None:
+def end_as_failed(task: Task, reason: str, message: str) -> NoReturn:
+    """End this process, and its task as failed with a message that its page shows.
+
+    The exit code is 0: after any other one the agent would put "exit code N" over the message,
+    while from failed to completed there is no way, on the server too.
+    """
+    task.flush(wait_for_uploads=True)
+    task.close()
+    task.mark_failed(status_reason=reason, status_message=message, force=True)
+    sys.exit(0)
+
+
+def _check_code(task: Task, stage: str) -> None:
     planned = json.loads(task.get_configuration_object(DEPENDENCIES) or "{}")
     other = differing(planned.get("source", {}))
     if other:

@@ -10,6 +10,7 @@ from clearml import PipelineDecorator
 from components.evaluate.component import evaluate
 from components.ingest.component import ingest
 from components.preprocess.component import preprocess
+from components.step import BAD_INPUT
 from components.train.component import train
 from pipelines import parameters
 from pipelines.parameters import Config
@@ -31,6 +32,8 @@ def pipeline(config: Config, make_step: Callable[[Config], Steps]) -> Callable[.
     """The DAG as a ClearML pipeline; `make_step` says how a component is called."""
 
     def may_retry(_: Any, node: Any, retries: int) -> bool:
+        if node.job.task.data.status_reason == BAD_INPUT:
+            return False
         return retries < getattr(config.run.retries, node.name)
 
     @PipelineDecorator.pipeline(

@@ -20,29 +20,71 @@ log = logging.getLogger(__name__)
 ENTRY = "pipelines/pets_pipeline.py"
 
 
-def submit(config: Config) -> None:
+def submit(config: Config) -> Task:
     """Check what would go wrong later, then create the controller and enqueue it."""
     check_checkout(config.run)
-    client = APIClient()
-    check_queues(config.run, client)
-    texts = parameters.texts_of(config)
-    advanced = set(parameters.advanced_names())
+    check_queues(config.run, APIClient())
+    stored = parameters.by_section(parameters.texts_of(config))
+    form = f"{parameters.FORM}/"
     task = Task.create(
-        project_name=f"{config.run.project}/.pipelines/{NAME}",
+        project_name=_project(config.run),
         task_name=NAME,
         task_type="controller",
         script=ENTRY,
         working_directory=".",
         requirements_file=str(ROOT / "pipelines" / "requirements.txt"),
-        argparse_args=[(name, text) for name, text in texts.items() if name not in advanced],
+        argparse_args=[
+            (name.removeprefix(form), text) for name, text in stored.items() if form in name
+        ],
         add_task_init_call=False,
     )
-    task.update_parameters(
-        {f"{parameters.ADVANCED}/{name}": text for name, text in texts.items() if name in advanced}
-    )
+    task.update_parameters({name: text for name, text in stored.items() if form not in name})
     task.set_system_tags(["pipeline"])
-    Task.enqueue(task, queue_name=config.run.queues.controller)
-    log.info("enqueued on %s: %s", config.run.queues.controller, task.get_output_log_web_page())
+    return _enqueue(task, config.run)
+
+
+def resubmit(base: str, config: Config, changed: set[str]) -> Task:
+    """Run an earlier controller again as the web UI does: its code, its parameters, some edited.
+
+    `base` is its id or `latest`; `changed` names the parameters to take from `config`.
+    """
+    earlier = _earlier(base, config.run)
+    texts = parameters.texts_of(config)
+    edits = {name: text for name, text in texts.items() if name in changed}
+    edited = texts | parameters.from_sections(earlier.get_parameters() or {}) | edits
+    settings = parameters.read(edited | {"run/mode": "queue"})
+    check_queues(settings.run, APIClient())
+    task = Task.clone(earlier, name=NAME, parent=earlier.id, project=earlier.project)
+    task.update_parameters(parameters.by_section(edits))
+    return _enqueue(task, settings.run)
+
+
+def _earlier(base: str, run: Run) -> Task:
+    if base == "latest":
+        wanted = {"order_by": ["-created"], "system_tags": ["pipeline", "-archived"]}
+        found = Task.get_tasks(
+            project_name=f"^{_project(run)}$",
+            task_filter=wanted | {"type": ["controller"], "search_hidden": True},
+        )
+        if not found:
+            raise BadInput(f"rerun=latest: there is no earlier run in project {run.project}")
+        return found[0]
+    found = Task.query_tasks(
+        task_filter={"id": [base], "type": ["controller"], "search_hidden": True}
+    )
+    if not found:
+        raise BadInput(f"rerun={base}: no pipeline run of that id on the server")
+    return Task.get_task(task_id=base)
+
+
+def _project(run: Run) -> str:
+    return f"{run.project}/.pipelines/{NAME}"
+
+
+def _enqueue(task: Task, run: Run) -> Task:
+    Task.enqueue(task, queue_name=run.queues.controller)
+    log.info("enqueued on %s: %s", run.queues.controller, task.get_output_log_web_page())
+    return task
 
 
 def check_checkout(run: Run) -> None:

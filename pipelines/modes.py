@@ -94,15 +94,30 @@ def _local(config: Config, folder: Path) -> float | None:
     from clearml import PipelineDecorator
 
     PipelineDecorator.run_locally()
-    return server.run_controller(config, folder)
+    try:
+        return server.run_controller(config, folder)
+    except server.StepFailed as error:
+        sys.exit(f"error: {error}")
 
 
 def _queue(config: Config, folder: Path) -> None:
     """Create the controller's task and enqueue it; an agent calls `on_agent`."""
-    from pipelines import enqueue
+    from pipelines import enqueue, server
 
     _enter_root()
+    server.check_connection()
     enqueue.submit(config)
+
+
+def rerun(base: str, config: Config, changed: set[str]) -> None:
+    """Enqueue an earlier run again, with the changed parameters."""
+    if config.run.mode != "queue":
+        raise BadInput(f"rerun={base}: needs run=queue")
+    os.environ.setdefault("CLEARML_CONFIG_PATH", str(SDK_SETTINGS))
+    from pipelines import enqueue, server
+
+    server.check_connection()
+    enqueue.resubmit(base, config, changed)
 
 
 def on_agent(composed: dict[str, str], folder: Path) -> float | None:
@@ -114,8 +129,7 @@ def on_agent(composed: dict[str, str], folder: Path) -> float | None:
         config = parameters.read(composed | server.task_texts())
         return server.run_controller(config, folder)
     except (BadInput, server.StepFailed) as error:
-        server.fail(str(error))
-        raise
+        server.end_on_agent(error)
 
 
 def _enter_root() -> None:

@@ -127,19 +127,18 @@ class Run:
 class Config:
     """The settings of a run: one group a stage, and `run`."""
 
-    run: Run
     ingest: Ingest
     preprocess: Preprocess
     train: Train
     evaluate: Evaluate
+    run: Run
 
 
 def all_parameters() -> dict[str, Parameter]:
     """Every parameter by its dotted name, in the order of the stages."""
-    groups = {name: hint for name, hint in _groups().items() if name != "run"} | {"run": Run}
     return {
         f"{group}.{name}": known
-        for group, schema in groups.items()
+        for group, schema in _groups().items()
         for name, known in parameters_of(schema).items()
     }
 
@@ -179,6 +178,20 @@ def texts_of(config: Config) -> dict[str, str]:
 def advanced_names() -> list[str]:
     """The ClearML names of the parameters that the NEW RUN form leaves out."""
     return [name.replace(".", "/") for name, known in all_parameters().items() if not known.form]
+
+
+def by_section(texts: Mapping[str, str]) -> dict[str, str]:
+    """The texts under the names that a task keeps them by: `Args/train/epochs`."""
+    advanced = set(advanced_names())
+    return {
+        f"{ADVANCED if name in advanced else FORM}/{name}": text for name, text in texts.items()
+    }
+
+
+def from_sections(stored: Mapping[str, str]) -> dict[str, str]:
+    """The texts of a task's parameters; what ClearML keeps beside them is left out."""
+    split = ((name.partition("/"), text) for name, text in stored.items())
+    return {name: text or "" for (section, _, name), text in split if section in (FORM, ADVANCED)}
 
 
 def options() -> dict[str, list[str]]:
@@ -234,10 +247,11 @@ def explain(overrides: list[str], problem: str) -> BadInput:
 
 
 def _groups() -> dict[str, type]:
+    """The dataclass of each group, in the order in which ClearML's form shows them."""
     return {
-        "run": Run,
         "ingest": Ingest,
         "preprocess": Preprocess,
         "train": Train,
         "evaluate": Evaluate,
+        "run": Run,
     }

@@ -29,16 +29,34 @@ def compose(composed: DictConfig) -> float | None:
     """Run with the composed configuration; returns the test accuracy, for sweeps."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
-        nested = OmegaConf.to_container(composed, resolve=True)
-        texts = parameters.flatten(nested)
+        base, texts = _split(composed)
         if "CLEARML_TASK_ID" in os.environ:
             return modes.on_agent(texts, folder)
         config = parameters.read(texts)
+        if base is not None:
+            return modes.rerun(base, config, _changed(texts))
         OmegaConf.save(composed, folder / "config.yaml", resolve=True)
         return modes.run(config, folder, sweep=HydraConfig.get().mode is RunMode.MULTIRUN)
     except BadInput as error:
         _forget(folder)
         _refuse(error)  # here, as Hydra would add lines of its own to what passes through it
+
+
+def _split(composed: DictConfig) -> tuple[str | None, dict[str, str]]:
+    """The earlier run to run again, if any, and the parameters as texts."""
+    nested = OmegaConf.to_container(composed, resolve=True)
+    return nested.pop("rerun"), parameters.flatten(nested)
+
+
+def _changed(texts: dict[str, str]) -> set[str]:
+    """The parameters that the command line sets, itself or by an option of a group."""
+    named = {
+        override.lstrip("+").partition("=")[0].replace(".", "/")
+        for override in HydraConfig.get().overrides.task
+    }
+    _, defaults = _split(hydra.compose("config"))
+    differing = {name for name, text in texts.items() if defaults.get(name) != text}
+    return (named & texts.keys()) | differing - {"run/mode"}
 
 
 def _forget(folder: Path) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import requests
 from clearml import PipelineDecorator, Task
@@ -20,7 +20,7 @@ from clearml.backend_api.session.session import LoginError
 from components import reporting
 from components.files import read_json
 from components.schema import BadInput
-from components.step import DEPENDENCIES
+from components.step import BAD_INPUT, DEPENDENCIES, end_as_failed
 from pipelines import parameters
 from pipelines.cache import Dependencies, Record, reasons
 from pipelines.parameters import STAGES, Config
@@ -28,6 +28,7 @@ from pipelines.steps import Steps
 
 log = logging.getLogger(__name__)
 
+STOPPING_SECONDS = 60  # an agent takes up to 10 s to end the process of an aborted task
 NEAREST = 50  # how many earlier steps are compared to say why one runs
 
 
@@ -53,19 +54,8 @@ def check_connection() -> None:
 
 def task_texts() -> dict[str, str]:
     """The parameters of the task that this process runs as, by ClearML name."""
-    texts = Task.get_task(task_id=os.environ["CLEARML_TASK_ID"]).get_parameters() or {}
-    sections = (parameters.FORM, parameters.ADVANCED)
-    return {
-        name.partition("/")[2]: text or ""
-        for name, text in texts.items()
-        if name.partition("/")[0] in sections
-    }
-
-
-def fail(reason: str) -> None:
-    """End the task that this process runs as, with a reason that its page shows."""
     task = Task.get_task(task_id=os.environ["CLEARML_TASK_ID"])
-    task.mark_failed(status_reason=reason, status_message=reason, force=True)
+    return parameters.from_sections(task.get_parameters() or {})
 
 
 def run_controller(config: Config, folder: Path) -> float | None:
@@ -78,8 +68,21 @@ def run_controller(config: Config, folder: Path) -> float | None:
         made.append(ServerSteps(settings, folder))
         return made[0]
 
-    pipeline(config, make_step)(**parameters.texts_of(config))
+    try:
+        pipeline(config, make_step)(**parameters.texts_of(config))
+    except (BadInput, StepFailed) as error:
+        made[0].controller.mark_failed(
+            status_reason="step failed", status_message=str(error), force=True
+        )
+        raise
     return made[0].accuracy
+
+
+def end_on_agent(error: Exception) -> NoReturn:
+    """End the process, and the task that it runs as as failed with the error for a message."""
+    print(f"error: {error}")
+    task = Task.get_task(task_id=os.environ["CLEARML_TASK_ID"])
+    end_as_failed(task, BAD_INPUT, str(error))
 
 
 class ServerSteps(Steps):
@@ -136,12 +139,20 @@ class ServerSteps(Steps):
         node = self._node(stage)
         while not (node.job and node.job.is_stopped()):
             time.sleep(self.poll_seconds)
+        if node.job.is_aborted() and self._is_stopping():
+            time.sleep(STOPPING_SECONDS)  # the agent ends this process; no failure is to be told
         try:
             return str(value)
         except ValueError:
             data = node.job.task.data
             reason = data.status_message or data.status_reason or "see its console"
             raise StepFailed(f"{stage} {data.status}: {reason}") from None
+
+    def _is_stopping(self) -> bool:
+        """Whether a person aborted the run as a whole."""
+        self.controller.reload()
+        data = self.controller.data
+        return str(data.status) == "stopped" or data.status_message == "stopping"
 
     def finish(self) -> None:
         """Show on the controller's page what the steps made."""

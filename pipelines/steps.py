@@ -131,7 +131,9 @@ class Steps(ABC):
         }
         inputs = {name: str(reference) for name, reference in references.items()}
         if stage == "ingest":
-            inputs["images of the source"] = str(sources.fingerprint(settings, self.store.resolve_dataset))
+            inputs["images of the source"] = str(
+                sources.fingerprint(settings, self.store.resolve_dataset)
+            )
         return dependencies(stage, texts, inputs)
 
     def _decide(self, wanted: Dependencies) -> tuple[Record | None, str]:

@@ -21,7 +21,7 @@ def evaluate(model, dataset, fingerprint="", **parameters):
     from components.schema import parse
     from components.step import step
 
-    with step("evaluate", parameters), storage.workspace() as folder:
+    with step("evaluate"), storage.workspace() as folder:
         settings = parse(Evaluate, parameters, "evaluate")
         store = storage.store()
         evaluate_model(store.fetch(model), store.fetch(dataset), folder, settings)

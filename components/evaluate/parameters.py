@@ -23,7 +23,7 @@ class Evaluate:
     "Fit a temperature on the validation images and say what it would change."
     curves: bool = parameter()
     "ROC and precision-recall curves with their areas."
-    wanted_precision: float | None = parameter(above=0, at_most=1, form=True)
+    wanted_precision: float | None = parameter(above=0, at_most=1)
     "Find each class's probability threshold that reaches this precision; null: none."
     slices: bool = parameter()
     "Accuracy by image size, brightness, sharpness and source."

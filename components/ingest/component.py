@@ -21,7 +21,7 @@ def ingest(fingerprint="", **parameters):
     from components.schema import parse
     from components.step import step
 
-    with step("ingest", parameters), storage.workspace() as folder:
+    with step("ingest"), storage.workspace() as folder:
         settings = parse(Ingest, parameters, "ingest")
         store = storage.store()
         pack = not storage.is_local()  # other machines need the files themselves

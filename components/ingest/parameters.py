@@ -37,7 +37,7 @@ class Ingest:
     "Difference, 0-255, of brightest and darkest part below which an image is blank and left out."
     near_duplicate_distance: int = parameter(at_least=-1, at_most=16)
     "Bits of 64, by which the perceptual hashes of near duplicates may differ; -1: no search."
-    max_rejected_fraction: float = parameter(at_least=0, at_most=1, form=True)
+    max_rejected_fraction: float = parameter(at_least=0, at_most=1)
     "Share of files left out, 0-1, above which the run fails."
     min_images_per_class: int = parameter(at_least=1)
     "Good images that each class must have, or the run fails."

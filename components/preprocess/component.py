@@ -21,7 +21,7 @@ def preprocess(raw, fingerprint="", **parameters):
     from components.schema import parse
     from components.step import step
 
-    with step("preprocess", parameters), storage.workspace() as folder:
+    with step("preprocess"), storage.workspace() as folder:
         settings = parse(Preprocess, parameters, "preprocess")
         store = storage.store()
         build_dataset(store.fetch(raw), folder, settings)

@@ -19,7 +19,7 @@ class Preprocess:
     "Encoding of the resized images; png is lossless and several times larger."
     quality: int = parameter(at_least=1, at_most=100)
     "JPEG quality, 1-100; without effect on png."
-    validation_fraction: float = parameter(at_least=0, at_most=0.9, form=True)
+    validation_fraction: float = parameter(at_least=0, at_most=0.9)
     "Share of the images for validation, 0-0.9; unused when the source has a validation folder."
     test_fraction: float = parameter(at_least=0, at_most=0.9)
     "Share of the images for the final test, 0-0.9; unused when the source has a test folder."

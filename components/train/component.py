@@ -21,7 +21,7 @@ def train(dataset, fingerprint="", **parameters):
     from components.train.fit import train_classifier
     from components.train.parameters import Train
 
-    with step("train", parameters), storage.workspace() as folder:
+    with step("train"), storage.workspace() as folder:
         settings = parse(Train, parameters, "train")
         store = storage.store()
         train_classifier(store.fetch(dataset), folder, settings, store.report_epoch)

@@ -44,7 +44,7 @@ def test_a_run_leaves_what_a_person_looks_for(trained: Checkout) -> None:
 
 def test_a_run_touches_nothing_outside_its_outputs(trained: Checkout) -> None:
     names = {path.name for path in trained.root.iterdir()}
-    assert names == {"components", "pipelines", "conf", "data", "outputs"}
+    assert names == {".gitignore", "components", "pipelines", "conf", "data", "outputs"}
     assert not list((trained.root / "outputs" / "tmp").iterdir())
 
 

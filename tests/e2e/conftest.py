@@ -1,0 +1,171 @@
+"""A checkout with a git remote, a project and queues of its own, and two real agents."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.checkout import Checkout
+
+# Seconds instead of minutes; the stages, the loop and the report are the real ones.
+TINY = ("preprocess.image_size=32", "train.epochs=1", "evaluate=quick")
+STAGES = ("ingest", "preprocess", "train", "evaluate")
+
+
+class ClearML:
+    """A project on a ClearML server, seen from a process apart, as a person sees it."""
+
+    def __init__(self, checkout: Checkout, conf: Path, home: Path) -> None:
+        self.checkout = checkout
+        self.conf = conf
+        self.home = home
+        self.name = f"pets-{uuid.uuid4().hex[:8]}"
+        self.queues = {"controller": f"{self.name}-services", "steps": f"{self.name}-steps"}
+        self.environment = {
+            "CLEARML_CONFIG_FILE": str(conf),
+            "HOME": str(home),
+            "CLEARML_CACHE_DIR": str(home / "cache"),
+        }
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the entry with this project and these queues."""
+        queues = [f"run.queues.{stage}={self.queues['steps']}" for stage in STAGES]
+        mine = [f"run.project={self.name}", f"run.queues.controller={self.queues['controller']}"]
+        return self.checkout.run(*TINY, *mine, *queues, *arguments, **self.environment)
+
+    def api(self, name: str, /, **data: Any) -> dict[str, Any]:
+        """Call the server's API; what it answers."""
+        from clearml.backend_api import Session
+
+        service, action = name.split(".")
+        answer = Session().send_request(service=service, action=action, json=data, method="post")
+        assert answer.status_code == 200, f"{name}: {answer.text}"
+        return answer.json()["data"]
+
+    def task(self, task: str) -> dict[str, Any]:
+        """Everything that the server knows of a task."""
+        return self.api("tasks.get_by_id", task=task)["task"]
+
+    def controllers(self) -> list[dict[str, Any]]:
+        """The pipeline's runs, the newest first."""
+        return self._tasks(type=["controller"])
+
+    def steps(self, controller: str) -> dict[str, dict[str, Any]]:
+        """The steps that a run made itself, by stage."""
+        return {task["name"]: task for task in self._tasks(parent=controller)}
+
+    def _tasks(self, **wanted: Any) -> list[dict[str, Any]]:
+        project = self.api(
+            "projects.get_all", name=f"^{self.name}/.pipelines/pets$", search_hidden=True
+        )["projects"]
+        wanted |= {"project": [project[0]["id"]], "order_by": ["-created"], "search_hidden": True}
+        return self.api("tasks.get_all", **wanted)["tasks"]
+
+    def until(self, task: str, done: Callable[[dict[str, Any]], bool], seconds: float) -> dict:
+        """The task as soon as `done` says so."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            found = self.task(task)
+            if done(found):
+                return found
+            time.sleep(1)
+        raise AssertionError(f"{found['name']} is {found['status']} after {seconds} s")
+
+    def finished(self, task: str, seconds: float = 300) -> dict[str, Any]:
+        """The task when it has ended, in whatever way."""
+        ends = ("completed", "failed", "stopped")
+        return self.until(task, lambda found: found["status"] in ends, seconds)
+
+    def new_run(self, base: str, **edits: str) -> str:
+        """What NEW RUN of the web UI sends: texts without types; the id of the new run."""
+        arguments = [{"name": name, "value": text} for name, text in edits.items()]
+        queue = self.api("queues.get_all", name=f"^{self.queues['controller']}$")["queues"][0]["id"]
+        answer = self.api("pipelines.start_pipeline", task=base, queue=queue, args=arguments)
+        return answer["pipeline"]
+
+    def console(self, task: str) -> str:
+        """What the task printed."""
+        events = self.api("events.get_task_log", task=task, batch_size=500)["events"]
+        return "\n".join(event["msg"] for event in events)
+
+    def metrics(self, task: str) -> set[str]:
+        """Names of the scalars and plots on a task's page, as `title/series`."""
+        scalars = self.task(task).get("last_metrics", {})
+        names = {f"{v['metric']}/{v['variant']}" for m in scalars.values() for v in m.values()}
+        plots = self.api("events.get_task_plots", task=task)["plots"]
+        return names | {f"{plot['metric']}/{plot['variant']}" for plot in plots}
+
+
+@pytest.fixture(scope="package")
+def clearml(clearml_conf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClearML]:
+    """A project with a pushed checkout and two agents: one for runs, one for steps."""
+    folder = tmp_path_factory.mktemp("server")
+    checkout = Checkout(folder)
+    _push(checkout.root, folder / "remote.git")
+    (folder / "home").mkdir()
+    os.environ["CLEARML_CONFIG_FILE"] = str(clearml_conf)
+    project = ClearML(checkout, clearml_conf, folder / "home")
+    for queue in project.queues.values():
+        project.api("queues.create", name=queue)
+    with _agent(project, "controller"), _agent(project, "steps"):
+        yield project
+
+
+def _push(root: Path, remote: Path) -> None:
+    """Commit everything below `root` and push it to a remote on disk."""
+    subprocess.run(["git", "init", "-q", "--bare", remote], check=True)
+    for arguments in (
+        ["init", "-q", "-b", "main"],
+        ["config", "user.name", "tests"],
+        ["config", "user.email", "tests@localhost"],
+        ["remote", "add", "origin", str(remote)],
+        ["add", "."],
+        ["commit", "-q", "-m", "A user's checkout"],
+        ["push", "-q", "origin", "main"],
+    ):
+        subprocess.run(["git", *arguments], cwd=root, check=True)
+
+
+@contextlib.contextmanager
+def _agent(project: ClearML, queue: str) -> Iterator[None]:
+    """A real clearml-agent that runs tasks with this environment's Python."""
+    python = Path(sys.executable).parent
+    log = (project.home / f"agent-{queue}.log").open("w")
+    agent = subprocess.Popen(
+        [python / "clearml-agent", "daemon", "--foreground", "--cpu-only", "--queue"]
+        + [project.queues[queue]],  # noqa: RUF005
+        env={name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+        | project.environment
+        | {
+            "HOME": str(project.home / queue),
+            "PATH": f"{python}{os.pathsep}{os.environ['PATH']}",
+            "CLEARML_AGENT_SKIP_PYTHON_ENV_INSTALL": "1",
+            "CLEARML_WORKER_ID": f"{project.name}:{queue}",
+        },
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        end = time.monotonic() + 60
+        while f"{project.name}:{queue}" not in json.dumps(project.api("workers.get_all")):
+            assert time.monotonic() < end, Path(log.name).read_text()
+            time.sleep(0.5)
+        yield
+    finally:
+        agent.terminate()
+        try:
+            agent.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            agent.kill()
+        log.close()
