@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 import os
 import tarfile
 from collections.abc import Iterable
@@ -143,9 +144,17 @@ class ShardReader:
 class ShardWriter:
     """Packs files into `shards/<prefix>-00000.tar`, ...: plain tar, the same bytes every time."""
 
-    def __init__(self, folder: Path, prefix: str, images_per_file: int, first: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        prefix: str,
+        images_per_file: int,
+        *,
+        first: int = 0,
+        bytes_per_file: float = math.inf,
+    ) -> None:
         self._folder = Path(folder) / "shards"
-        self._prefix, self._per_file = prefix, images_per_file
+        self._prefix, self._most, self._full = prefix, images_per_file, bytes_per_file
         self._number, self._count = first - 1, images_per_file
         self._file: Any = None
         self._hash = hashlib.sha256()
@@ -153,7 +162,7 @@ class ShardWriter:
 
     def add(self, name: str, data: bytes) -> tuple[str, int, int]:
         """Append one file, named `name` in the tar; its shard, offset and size."""
-        if self._count == self._per_file:
+        if self._count == self._most or self._file.tell() >= self._full:
             self.close()
             self._number, self._count = self._number + 1, 0
             self._shard = f"{self._prefix}-{self._number:05d}.tar"

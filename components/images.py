@@ -30,6 +30,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+SIDEWAYS = tuple(TURNS[number] for number in (5, 6, 7, 8))  # these swap width and height
 
 
 def open_image(data: bytes) -> ImageFile.ImageFile:

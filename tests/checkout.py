@@ -22,6 +22,7 @@ class Checkout:
             shutil.copytree(
                 ROOT / part, self.root / part, ignore=shutil.ignore_patterns("__pycache__")
             )
+        shutil.copy(ROOT / ".gitignore", self.root)
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the entry with these arguments; stdout and stderr are captured as text."""

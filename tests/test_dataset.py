@@ -91,6 +91,12 @@ def test_shards_have_the_same_bytes_and_the_hash_they_are_told_by(tmp_path: Path
     assert writer.files == {"again-00000.tar": hashlib.sha256(shard).hexdigest()}
 
 
+def test_a_shard_ends_by_number_or_by_bytes(tmp_path: Path) -> None:
+    with ShardWriter(tmp_path, "x", 3, bytes_per_file=4000) as writer:
+        shards = [writer.add(str(n), bytes(size))[0] for n, size in enumerate([1, 1, 1, 4000, 9])]
+    assert shards == ["x-00000.tar"] * 3 + ["x-00001.tar", "x-00002.tar"]
+
+
 def test_many_threads_share_a_reader(tmp_path: Path) -> None:
     images = pack(tmp_path, DATA) * 200
     with ShardReader(tmp_path) as reader, ThreadPoolExecutor(8) as pool:

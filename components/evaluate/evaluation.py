@@ -18,6 +18,7 @@ from components.evaluate.predictions import Predictions
 from components.evaluate.report import write_report
 from components.evaluate.robustness import robustness
 from components.evaluate.summary import plain, summarize
+from components.evaluate.tables import write_tables
 from components.files import write_json
 from components.schema import BadInput
 
@@ -34,9 +35,10 @@ def evaluate_model(
 ) -> dict[str, Any]:
     """Score a model on the test images and fill `folder`; returns the content of metrics.json.
 
-    Writes `metrics.json`, `predictions.csv`, `figures/*.png`, `report.html`, and `decision.json`
-    when there is a `champion` (a model's folder) to compare with. `champion_dataset` is the dataset
-    that it was trained on, if not `dataset`. `BadInput` for what can't be scored.
+    Writes `metrics.json`, `predictions.csv`, `tables/*.csv`, `figures/*.png`, `report.html`, and
+    `decision.json` when there is a `champion` (a model's folder) to compare with and the gate is
+    not off. `champion_dataset` is the dataset that it was trained on, if not `dataset`. `BadInput`
+    for what can't be scored or compared.
     """
     info = _check(dataset)
     classifier = Classifier(model)
@@ -72,6 +74,7 @@ def evaluate_model(
     metrics = plain(metrics)
     write_json(folder / "metrics.json", metrics)
     test.write_csv(folder / "predictions.csv")
+    write_tables(folder / "tables", metrics)
     drawn = draw_figures(test, metrics, model, classifier.info, settings)
     (folder / "figures").mkdir()
     for name, figure in drawn.items():

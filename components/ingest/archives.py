@@ -20,7 +20,7 @@ from components.schema import BadInput
 
 ZIP_END = b"PK\x05\x06"  # end-of-central-directory record, 22 bytes and a comment
 ZIP64_END = b"PK\x06\x06"
-ENTRY_BYTES = 1024  # of a zip's directory, for each allowed member: names are shorter
+ZIP_ENTRY = b"PK\x01\x02"
 DAMAGE = (
     OSError, EOFError, RuntimeError, NotImplementedError, ValueError,
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError,
@@ -136,19 +136,21 @@ def _read_tar(path: Path, wanted: set[int]) -> Iterator[tuple[int, bytes, str]]:
 
 
 def _check_zip_directory(path: Path, limits: Limits, told: str) -> None:
-    """Refuse a directory that would fill the memory, before zipfile reads it."""
+    """Count a zip's entries before zipfile makes a kilobyte of each; the told count may lie."""
     with path.open("rb") as file:
         length = file.seek(0, 2)
-        file.seek(max(0, length - 22 - 65535 - 20 - 56))
+        start = file.seek(max(0, length - 22 - 65535 - 20 - 56))
         tail = file.read()
-    end = tail.rfind(ZIP_END)
-    size = int.from_bytes(tail[end + 12 : end + 16], "little")
-    if size == 0xFFFFFFFF:
-        end = tail.rfind(ZIP64_END)
-        size = int.from_bytes(tail[end + 40 : end + 48], "little") if end >= 0 else length
-    # 46 bytes is the least that an entry takes, so this never refuses what max_files allows
-    # unless its names are very long.
-    if size > max(1 << 20, limits.max_files * ENTRY_BYTES):
+        end = tail.rfind(ZIP_END)
+        size = int.from_bytes(tail[end + 12 : end + 16], "little")
+        if size == 0xFFFFFFFF and ZIP64_END in tail:
+            end = tail.rfind(ZIP64_END)
+            size = int.from_bytes(tail[end + 40 : end + 48], "little")
+        file.seek(max(0, start + end - size))
+        count = 0
+        while count <= limits.max_files and (block := file.read(1 << 20)):
+            count += block.count(ZIP_ENTRY)
+    if count > limits.max_files:
         raise BadInput(f"{told}: has more than ingest.max_files={limits.max_files} files")
 
 

@@ -38,7 +38,7 @@ from components.schema import BadInput
 
 logger = logging.getLogger(__name__)
 
-IMAGES_PER_FILE = 1000  # of a packed raw dataset
+IMAGES_PER_FILE, BYTES_PER_FILE = 1000, 1e8  # of a packed raw dataset, whichever comes first
 PLACE = Image._fields.index("shard")  # the columns from here on say where the bytes are
 KEEPER = {"test": 0, "validation": 1, "train": 2, "": 3}  # which of equal files stays
 
@@ -62,7 +62,7 @@ def build_raw_dataset(
     """
     source = open_source(settings, resolve)
     pack = pack or source.root is None
-    with ShardWriter(folder, "raw", IMAGES_PER_FILE) as writer:
+    with ShardWriter(folder, "raw", IMAGES_PER_FILE, bytes_per_file=BYTES_PER_FILE) as writer:
         examined = _examine(source, settings, writer if pack else None)
         seen = list(progress(examined, total=len(source.files), label="ingest"))
     seen.sort(key=lambda item: item.file.path)
@@ -84,7 +84,7 @@ def build_raw_dataset(
 def _examine(source: Source, settings: Ingest, writer: ShardWriter | None) -> Iterator[Seen]:
     """The finding on each file, in the source's order; good files go to `writer`."""
     limits = Limits(settings.max_megapixels, settings.min_side, settings.min_contrast)
-    workers = count_workers(settings.workers, sum(file.size for file in source.files))
+    workers = count_workers(settings.workers, (file.size for file in source.files))
     examine = _examine_packed if writer else _examine_folder
     pictures = MOST_PICTURES
     for file, data, finding in examine(source, limits, workers):

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 ATTEMPTS = 5  # without progress in between
 SLOWEST = 1000  # bytes a second, over the time-out; slower counts as broken
-BLOCK = 1 << 18  # bytes
+BLOCK = 1_000_000  # bytes, written and shown at a time
 PAUSE = 1.0  # seconds before the second attempt; doubles with each
 
 
@@ -128,7 +128,9 @@ def _attempt(address: str, part: Path, settings: Ingest, told: str) -> None:
             version.unlink(missing_ok=True)
         size = start
         with part.open("ab" if start else "wb") as file:
-            for block in _blocks(response, start, total, settings.download_timeout):
+            blocks = _blocks(response, settings.download_timeout)
+            count = total and -(-(total - start) // BLOCK)
+            for block in progress(blocks, total=count, label="download, MB"):
                 size += len(block)
                 _check_size(size, settings, told)
                 file.write(block)
@@ -137,20 +139,26 @@ def _attempt(address: str, part: Path, settings: Ingest, told: str) -> None:
     version.unlink(missing_ok=True)
 
 
-def _blocks(
-    response: http.client.HTTPResponse, start: int, total: int | None, timeout: float
-) -> Iterator[bytes]:
-    """The response's bytes, with progress; _Broken when they trickle."""
-    count = total and -(-(total - start) // BLOCK)
+def _blocks(response: http.client.HTTPResponse, timeout: float) -> Iterator[bytes]:
+    """The response in blocks of BLOCK bytes, the last one shorter; _Broken when it trickles."""
+    block = bytearray()
     began, got = time.monotonic(), 0
-    for block in progress(iter(lambda: response.read1(BLOCK), b""), total=count, label="download"):
-        yield block
-        got += len(block)
-        passed = time.monotonic() - began
-        if passed > timeout:
-            if got < SLOWEST * passed:
-                raise _Broken(f"only {got} bytes in {passed:.0f} s")
-            began, got = time.monotonic(), 0
+    try:
+        while piece := response.read1(BLOCK - len(block)):
+            block += piece
+            got += len(piece)
+            if len(block) == BLOCK:
+                yield bytes(block)
+                block.clear()
+            passed = time.monotonic() - began
+            if passed > timeout:
+                if got < SLOWEST * passed:
+                    raise _Broken(f"only {got} bytes in {passed:.0f} s")
+                began, got = time.monotonic(), 0
+    except (OSError, http.client.HTTPException, _Broken):
+        yield bytes(block)  # what came is kept
+        raise
+    yield bytes(block)
 
 
 def _check_size(size: int, settings: Ingest, told: str) -> None:

@@ -81,5 +81,5 @@ def _folders(paths: Iterable[tuple[str, ...]], top: tuple[str, ...]) -> set[str]
 
 def _check_classes(classes: set[str], told: str) -> None:
     if len(classes) < 2:
-        found = f"only the class folder {next(iter(classes))}" if classes else "no class folders"
+        found = f"one class folder with files, {min(classes)}" if classes else "no class folders"
         raise BadInput(f"{told}: found {found}; it needs a sub-folder with images for each class")

@@ -20,15 +20,22 @@ TILE, COLUMNS, MOST_CLASSES, MARGIN = 112, 10, 12, 20  # of the contact sheet, p
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Left out</title>
 <style>
-body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; color: #222; }}
-ul {{ list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: 1rem; }}
-li {{ width: 8.5rem; font-size: 12px; overflow-wrap: anywhere; }}
-img, .none {{ display: block; max-width: 112px; max-height: 112px; margin-bottom: .3rem; }}
-.none {{ width: 112px; height: 80px; background: #eee; color: #999; text-align: center; }}
-small {{ color: #777; }}
+:root {{ color-scheme: light dark; }}
+body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; }}
+main {{ display: flex; flex-wrap: wrap; gap: 0 2.5rem; }}
+h2 {{ font-size: 1.1rem; margin-bottom: .5rem; }}
+ul {{ list-style: none; padding: 0; margin: 0; display: flex; flex-wrap: wrap; gap: 1rem; }}
+li {{ width: 8rem; font-size: 12px; line-height: 1.35; overflow-wrap: anywhere; }}
+img, .none {{ display: block; width: 8rem; height: 6rem; margin-bottom: .3rem; }}
+img {{ object-fit: contain; }}
+img, .none {{ background: #8883; border: 1px solid #8885; border-radius: 4px; }}
+.none {{ color: #888; text-align: center; line-height: 6rem; }}
+small {{ color: #888; }}
 </style>
 <h1>{left_out} of {total} files left out</h1>
+<main>
 {sections}
+</main>
 </html>
 """
 
@@ -77,7 +84,8 @@ def write_left_out_page(
             cells.append(_cell(image, picture))
         more = f"<p>and {len(members) - MOST_NAMES} more" if len(members) > MOST_NAMES else ""
         sections.append(
-            f"<h2>{html.escape(kind)} ({len(members)})</h2><ul>{''.join(cells)}</ul>{more}"
+            f"<section><h2>{html.escape(kind)} ({len(members)})</h2>"
+            f"<ul>{''.join(cells)}</ul>{more}</section>"
         )
     left_out = sum(map(len, kinds.values()))
     page = PAGE.format(left_out=left_out, total=len(images), sections="\n".join(sections))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 from components.ingest import archives
@@ -73,9 +74,12 @@ def fingerprint(settings: Ingest, resolve: Resolve | None = None) -> str | None:
     ClearML datasets by id. BadInput when the source is missing.
     """
     told = _told(settings)
-    if settings.source == "clearml_dataset" and resolve is None:
+    if settings.source == "clearml_dataset":
         id = settings.dataset or ""
-        return _hash(id) if len(id) == 32 and id.isalnum() else None
+        if len(id) == 32 and id.isalnum():
+            return _hash(id)
+        if resolve is None:
+            return None
     if settings.source == "archive":
         address = settings.path or ""
         if is_address(address) and settings.sha256:
@@ -84,8 +88,8 @@ def fingerprint(settings: Ingest, resolve: Resolve | None = None) -> str | None:
         return _hash(_hash_file(local)) if local.is_file() else None
     root = _root(settings, told, resolve)
     files = _list(settings, root)
-    with ThreadPoolExecutor(8) as pool:  # hashing releases the interpreter lock
-        hashes = pool.map(lambda f: f.problem or _hash_file(root / f.path), files)
+    with ThreadPool(8) as pool:  # reading and hashing release the interpreter lock
+        hashes = pool.imap(functools.partial(_hash_of, root), files, chunksize=64)
         return _hash(*(part for f, h in zip(files, hashes, strict=True) for part in (f.path, h)))
 
 
@@ -202,6 +206,14 @@ def _stem(path: Path) -> str:
 def _hash(*parts: str) -> str:
     text = "\0".join(parts)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _hash_of(root: Path, file: File) -> str:
+    """A hash of the file's bytes, or why there is none."""
+    try:
+        return file.problem or _hash_file(root / file.path)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
 
 
 def _hash_file(path: Path) -> str:

@@ -11,11 +11,11 @@ from typing import NamedTuple
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from components.dataset import FINE, LEFT_OUT, REPAIRED
-from components.images import SUFFIXES, has_alpha, opaque, open_image, turn_of
+from components.images import SIDEWAYS, SUFFIXES, has_alpha, opaque, open_image, turn_of
 from components.ingest.layout import File
 
 THUMBNAIL = 16  # pixels, side of the grey thumbnail that near duplicates are found by
-DRAFT = 2 * THUMBNAIL  # a JPEG is decoded at the smallest scale that keeps both sides at least so
+DRAFT = 20  # pixels; a JPEG is decoded at the smallest scale that keeps both sides at least so
 PICTURE = 112  # pixels, longer side of a picture on the page of files left out
 
 
@@ -98,12 +98,7 @@ def _examine(data: bytes, path: str, limits: Limits) -> Finding:
         return Finding(LEFT_OUT, _damage(error), "", width, height)
     if turn is not None:
         small = small.transpose(turn)
-        if turn in (
-            Image.Transpose.ROTATE_90,
-            Image.Transpose.ROTATE_270,
-            Image.Transpose.TRANSPOSE,
-            Image.Transpose.TRANSVERSE,
-        ):
+        if turn in SIDEWAYS:
             width, height = height, width
     if brightest - darkest < limits.min_contrast:
         return Finding(LEFT_OUT, "blank", "", width, height, small.tobytes())

@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import shutil
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,7 +16,6 @@ from components.dataset import (
     LEFT_OUT,
     SPLITS,
     Image,
-    ShardReader,
     ShardWriter,
     load_images,
     load_info,
@@ -26,15 +24,13 @@ from components.dataset import (
     save_info,
 )
 from components.parallel import chunked, count_workers, map_ordered
-from components.preprocess.images import process
+from components.preprocess.images import Stored, process_images
 from components.preprocess.parameters import Preprocess
 from components.preprocess.splits import assign
 from components.progress import progress
 from components.schema import BadInput
 
 logger = logging.getLogger(__name__)
-
-Stored = tuple[bytes, str]  # the encoded image, or b"" and why it is left out
 
 
 def build_dataset(raw: Path, folder: Path, settings: Preprocess) -> dict[str, Any]:
@@ -56,9 +52,15 @@ def build_part(
     raw_info = load_info(raw)
     if raw_info["kind"] != "raw":
         raise BadInput(f"{raw}: is a {raw_info['kind']} dataset; preprocess needs a raw one")
+    root = raw_info["root"]
+    if root and not Path(root).is_dir():
+        raise BadInput(f"{root}: the photos that ingest saw are no longer there; run ingest again")
     kept, crossing = _plan(raw, settings)
     planned = list(_files(kept, settings.images_per_file))[part::parts]
     images, left_out, files = _pack(raw, folder, planned, settings)
+    if left_out and not images:
+        path, reason = left_out[0]
+        raise BadInput(f"{path}: {reason}; no image can be read any more, run ingest again")
     if part == 0:
         left_out += [(image.path, image.reason) for image in crossing]
     return _finish(folder, images, left_out, files, raw_info, settings)
@@ -116,7 +118,7 @@ def _pack(
 ) -> tuple[list[Image], list[tuple[str, str]], dict[str, str]]:
     """Process images into tar files: their rows, what was left out, the files' sha256."""
     todo = [image for _, _, images in planned for image in images]
-    workers = count_workers(settings.workers, sum(map(_size, todo)))
+    workers = count_workers(settings.workers, map(_size, todo))
     stored = progress(
         _process_all(raw, todo, settings, workers), total=len(todo), label="preprocess"
     )
@@ -138,29 +140,9 @@ def _pack(
 def _process_all(
     raw: Path, images: list[Image], settings: Preprocess, workers: int
 ) -> Iterator[Stored]:
-    function = functools.partial(_process_chunk, raw, settings)
+    function = functools.partial(process_images, raw, settings)
     for _, stored in map_ordered(function, chunked(images, _size), workers):
         yield from stored
-
-
-def _process_chunk(raw: Path, settings: Preprocess, images: list[Image]) -> list[Stored]:
-    """Runs in a worker."""
-    stored = []
-    with ShardReader(raw) as reader, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for image in images:
-            try:
-                data = reader.read(image)
-                if hashlib.sha256(data).hexdigest() != image.sha256:
-                    raise OSError("the file has changed since ingest")
-                done = process(
-                    data, settings.image_size, settings.resize, settings.format, settings.quality
-                )
-            except Exception as error:  # ingest let it pass, but one image must not end the run
-                stored.append((b"", f"{type(error).__name__}: {error}"))
-            else:
-                stored.append((done, ""))
-    return stored
 
 
 def _size(image: Image) -> int:

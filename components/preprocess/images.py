@@ -1,15 +1,26 @@
-"""Resize and encode: from a file's bytes to the bytes that training reads."""
+"""Resize and encode: from a file's bytes to the bytes that training reads.
+
+Runs in worker processes, which import nothing else.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import io
+import warnings
+from pathlib import Path
 
 from PIL import Image
 
+from components import dataset
 from components.images import decode_rgb
+from components.preprocess.parameters import Preprocess
+
+Stored = tuple[bytes, str]  # the encoded image, or b"" and why it is left out
 
 GREY = (128, 128, 128)  # of the bars that `pad` adds
 FILTER = Image.Resampling.BILINEAR  # Pillow widens it when shrinking, so nothing aliases
+REDUCE = 1.0  # whole-number shrinking by averages goes before the filter: a fifth faster
 DRAFT = 2  # a JPEG may be decoded at a fraction of its size that is at least this times the target
 
 
@@ -19,14 +30,18 @@ def resize(image: Image.Image, size: int, how: str) -> Image.Image:
     if how == "crop":
         side = min(width, height)
         left, top = (width - side) / 2, (height - side) / 2
-        return image.resize((size, size), FILTER, box=(left, top, left + side, top + side))
+        box = (left, top, left + side, top + side)
+        return image.resize((size, size), FILTER, box, REDUCE)
     if how == "pad":
         scale = size / max(width, height)
         inner = (max(1, round(width * scale)), max(1, round(height * scale)))
         canvas = Image.new("RGB", (size, size), GREY)
-        canvas.paste(image.resize(inner, FILTER), ((size - inner[0]) // 2, (size - inner[1]) // 2))
+        canvas.paste(
+            image.resize(inner, FILTER, None, REDUCE),
+            ((size - inner[0]) // 2, (size - inner[1]) // 2),
+        )
         return canvas
-    return image.resize((size, size), FILTER)
+    return image.resize((size, size), FILTER, None, REDUCE)
 
 
 def encode(image: Image.Image, format: str, quality: int) -> bytes:
@@ -42,3 +57,20 @@ def encode(image: Image.Image, format: str, quality: int) -> bytes:
 def process(data: bytes, size: int, how: str, format: str, quality: int) -> bytes:
     """From an original file to the stored one; raises what Pillow raises on damaged files."""
     return encode(resize(decode_rgb(data, DRAFT * size), size, how), format, quality)
+
+
+def process_images(raw: Path, settings: Preprocess, images: list[dataset.Image]) -> list[Stored]:
+    """The stored form of some images of the raw dataset in the folder `raw`; never raises."""
+    stored = []
+    how = (settings.image_size, settings.resize, settings.format, settings.quality)
+    with dataset.ShardReader(raw) as reader, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for image in images:
+            try:
+                data = reader.read(image)
+                if hashlib.sha256(data).hexdigest() != image.sha256:
+                    raise OSError("the file has changed since ingest")
+                stored.append((process(data, *how), ""))
+            except Exception as error:  # ingest let it pass, but one image must not end the run
+                stored.append((b"", f"{type(error).__name__}: {error}"))
+    return stored

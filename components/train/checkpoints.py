@@ -81,7 +81,7 @@ class Checkpoints:
                     part: [stored[f"{part}/{i}"] for i in range(_count(stored.files, part))]
                     for part in ("variable", "best")
                 }
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             log.warning("%s: can't be used (%s); training starts over", self.file, error)
             return None
         return Checkpoint(Position(**position), parts["variable"], parts["best"])

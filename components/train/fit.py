@@ -27,6 +27,7 @@ from components.train.models import build_classifier
 from components.train.parameters import Train
 from components.train.pictures import save_augmentation
 from components.train.training_copy import training_copy
+from components.train.variables import copy_weights, values
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def train_classifier(
         )
     history.close()
     with clock("save"):
-        classifier.set_weights(trained.get_weights())
+        copy_weights(trained, classifier)
         classifier.save(folder / "model.keras")
     best = position.history[position.best_epoch - 1]
     result = {
@@ -116,8 +117,8 @@ def first_image(source: Source) -> np.ndarray:
 def content_hash(model: keras.Model) -> str:
     """sha256 of the architecture's name and all weights."""
     digest = hashlib.sha256(model.name.encode())
-    for value in model.get_weights():
-        digest.update(np.ascontiguousarray(value).tobytes())
+    for value in values(model.weights):
+        digest.update(value.tobytes())
     return digest.hexdigest()
 
 

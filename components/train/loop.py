@@ -14,6 +14,7 @@ import numpy as np
 
 from components.framework import keras, tf
 from components.progress import progress
+from components.train.optimizers import inner
 
 CHECK_EVERY = 25  # steps between looks at whether the loss is still a number
 
@@ -94,7 +95,7 @@ class Loop:
         if self.mix:
             values, targets = self.mix(values, targets, seed)
         loss, logits, gradients = self._compute(values, targets)
-        if self._many and getattr(self.optimizer, "global_clipnorm", None):
+        if self._many and inner(self.optimizer).global_clipnorm:
             # Keras clips on each device, then sums: give each the mean of all.
             gradients = [g / devices for g in context.all_reduce("SUM", gradients)]
         self.optimizer.apply(gradients, self.variables)

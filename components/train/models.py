@@ -1,8 +1,8 @@
 """The classifiers: raw images 0-255 of any size in, one probability a class out.
 
-A classifier is one flat Keras model: resizing, the scaling that its backbone was made for, the
-backbone, average pooling (layer `features`), dropout, `logits`, `probabilities`. It is made of
-Keras' own layers only, so that `keras.saving.load_model` needs nothing from this project.
+A classifier is one flat Keras model: resizing (up to layer `resized`), the scaling that suits the
+backbone, the backbone, average pooling (layer `features`), dropout, `logits`, `probabilities`. It
+is made of Keras' own layers only: `keras.saving.load_model` needs nothing from this project.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from components.framework import keras
 from components.schema import BadInput
 from components.train.parameters import Train
 from components.train.resnet import small_resnet
+from components.train.variables import copy_weights
 
 layers = keras.layers
 BLOCK = re.compile(r"conv\d+_block\d+|block_\d+|expanded_conv")  # layer names of all architectures
@@ -69,9 +70,9 @@ def build_classifier(
             f"pixels, not {min(image_size)}; set preprocess.image_size=224"
         )
     inputs = keras.Input((None, None, 3), name="image")
-    resized = layers.Resizing(*image_size, antialias=True, name="resizing", **RESIZE[resize])(
-        inputs
-    )
+    # Not layers.Resizing: it would make model(images) run batch norm in training mode (Keras 3.15).
+    resized = keras.ops.image.resize(inputs, image_size, antialias=True, **RESIZE[resize])
+    resized = layers.Identity(name="resized")(resized)
     scaled = architecture.scaling(resized)
     if architecture.application is None:
         maps = small_resnet(scaled)
@@ -100,7 +101,7 @@ def load_weights(backbone: keras.Model, settings: Train, image_size: tuple[int, 
         raise BadInput(f"{named}: there is no such file; give imagenet, another file or null")
     try:
         if path.suffix == ".keras":
-            _copy_weights(keras.saving.load_model(path, compile=False), backbone)
+            copy_weights(keras.saving.load_model(path, compile=False), backbone)
         else:
             backbone.load_weights(path)
     except Exception as error:  # h5py, zipfile and Keras raise all sorts on a wrong file
@@ -135,20 +136,13 @@ def _first_sentence(error: Exception) -> str:
     return re.split(r"\n|\. |: None", text)[0][:160]
 
 
-def _copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Copy the weights layer by layer, by name; ValueError when one is missing or differs."""
-    for layer in target.layers:
-        if layer.weights:
-            layer.set_weights(source.get_layer(layer.name).get_weights())
-
-
 def backbone_and_head(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     """Images of the model's own size to features [B, F], and features to logits [B, C].
 
     Both share the model's layers.
     """
     named = {layer.name: layer for layer in model.layers}
-    images = named["resizing"].output if "resizing" in named else model.inputs
+    images = named["resized"].output if "resized" in named else model.inputs
     features = named["features"].output
     x = inputs = keras.Input(features.shape[1:], dtype=features.dtype, name="features")
     for name in ("dropout", "logits"):

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
-
 from components.framework import keras
 from components.train.parameters import Train
+from components.train.variables import assign, values
 
 
 def build_optimizer(
@@ -22,7 +21,7 @@ def build_optimizer(
     clipping = settings.gradient_clipping
     common = dict(
         learning_rate=build_schedule(settings, learning_rate, epochs, steps),
-        weight_decay=settings.weight_decay or None,
+        weight_decay=settings.weight_decay,
         global_clipnorm=clipping / devices if clipping else None,
         use_ema=settings.ema is not None,
         ema_momentum=settings.ema or 0.99,
@@ -51,25 +50,30 @@ def build_schedule(
     )
 
 
+def inner(optimizer: keras.Optimizer) -> keras.Optimizer:
+    """The optimizer proper, inside one that scales the loss for float16."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
 def last_learning_rate(optimizer: keras.Optimizer) -> float:
     """That of the step which was just made."""
-    schedule = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate
+    optimizer = inner(optimizer)
+    schedule = optimizer._learning_rate
     if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
-        return float(schedule(optimizer.iterations - 1))
-    return float(optimizer.learning_rate)
+        return float(schedule(values([optimizer.iterations])[0] - 1))
+    return float(values([schedule])[0])
 
 
 @contextmanager
 def averaged(optimizer: keras.Optimizer, variables: list[keras.Variable]) -> Iterator[None]:
     """Inside, `variables` have the values of their moving average, where one is kept."""
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    optimizer = inner(optimizer)
     if not optimizer.use_ema:
         yield
         return
-    kept = [np.array(variable) for variable in variables]
+    kept = values(variables)
     optimizer.finalize_variable_values(variables)
     try:
         yield
     finally:
-        for variable, value in zip(variables, kept, strict=True):
-            variable.assign(value)
+        assign(variables, kept)

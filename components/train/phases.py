@@ -15,11 +15,13 @@ from components.schema import BadInput
 from components.train.augmentation import augment_images, mix_images
 from components.train.checkpoints import Checkpoint, Checkpoints, Position
 from components.train.features import FeatureExtractor
+from components.train.hardware import dtype_policy
 from components.train.history import Row, line, validation_metrics
 from components.train.loop import Loop
 from components.train.models import backbone_and_head, top_blocks
-from components.train.optimizers import averaged, build_optimizer, last_learning_rate
+from components.train.optimizers import averaged, build_optimizer, inner, last_learning_rate
 from components.train.parameters import Train
+from components.train.variables import assign, values
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ log = logging.getLogger(__name__)
 class Phase:
     """A stretch of training with its own variables, rate and data."""
 
-    name: str
+    name: str  # in words
     epochs: int
     learning_rate: float
     trained: list[keras.Variable]
@@ -70,7 +72,7 @@ def plan(model: keras.Model, settings: Train) -> list[Phase]:
     blocks = top_blocks(backbone, settings.fine_tune_blocks)
     trained = [v for layer in blocks for v in layer.trainable_variables] + head.trainable_variables
     second = Phase(
-        f"top {settings.fine_tune_blocks} blocks",
+        f"head and top {settings.fine_tune_blocks} blocks",
         settings.fine_tune_epochs,
         settings.fine_tune_learning_rate,
         trained,
@@ -103,6 +105,8 @@ def train(
             checkpoint = None
         runner = Runner(phases[number], model, images, validation, settings, strategy)
         runner.restore(checkpoint)
+        if len(phases) > 1 and not position.epoch:
+            log.info("%s: at most %d epochs", phases[number].name, phases[number].epochs)
         total = len(position.history) - position.epoch + sum(p.epochs for p in phases[number:])
         runner.run(position, total, report, checkpoints)
     return position
@@ -138,7 +142,7 @@ class Runner:
                 self.steps,
                 strategy.num_replicas_in_sync,
             )
-            if model.dtype_policy.name == "mixed_float16":
+            if dtype_policy(settings) == "mixed_float16":
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
             optimizer.build(phase.trained)
         self.optimizer = optimizer
@@ -197,7 +201,7 @@ class Runner:
         if patience:
             assign(self.phase.changing, self.best)
         elif self.settings.ema:
-            self.optimizer.finalize_variable_values(self.phase.trained)
+            inner(self.optimizer).finalize_variable_values(self.phase.trained)
 
     @property
     def _variables(self) -> list[keras.Variable]:
@@ -252,14 +256,3 @@ def class_weights(settings: Train, labels: np.ndarray, classes: int) -> np.ndarr
         return np.ones(classes, np.float32)
     counts = np.bincount(labels, minlength=classes)
     return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
-
-
-def values(variables: list[keras.Variable]) -> list[np.ndarray]:
-    """Copies of the variables' values."""
-    return [np.array(variable) for variable in variables]
-
-
-def assign(variables: list[keras.Variable], arrays: list[np.ndarray]) -> None:
-    """Put the values back."""
-    for variable, value in zip(variables, arrays, strict=True):
-        variable.assign(value)

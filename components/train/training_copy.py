@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from components.framework import keras, tf
+from components.train.variables import copy_weights
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
@@ -51,7 +52,7 @@ def training_copy(model: keras.Model, policy: str, synchronized: bool) -> keras.
             config["dtype"] = policy
         return kind.from_config(config)
 
-    inner = keras.Model(model.get_layer("resizing").output, model.output)
+    inner = keras.Model(model.get_layer("resized").output, model.output)
     copy = keras.models.clone_model(inner, clone_function=convert)
-    copy.set_weights(model.get_weights())
+    copy_weights(model, copy)
     return copy

@@ -50,7 +50,9 @@ def test_mistakes_are_told_in_one_line(folder: Path, tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     assert told(path=missing) == f"ingest.path={missing}: there is no such folder"
     assert "it is empty" in told(path=tmp_path / "empty")
-    assert "only the class folder cat" in told(path=fill(tmp_path / "one", {"cat/1.jpg": b""}))
+    assert "one class folder with files, cat;" in told(
+        path=fill(tmp_path / "one", {"cat/1.jpg": b""})
+    )
     assert "ingest.path=null: give a folder" in told(path=None)
     assert "choose ingest=archive" in told(path=folder / "cat/1.jpg")
     assert "choose ingest=folder" in told(source="archive", path=folder)

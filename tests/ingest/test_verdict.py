@@ -76,6 +76,7 @@ def test_a_defect_is_left_out_with_its_reason(data: bytes, reason: str) -> None:
         (JPEG, "a.JPEG", ""),
         (JPEG + bytes(4096), "a.jpg", ""),
         (encoded(photo(1), "PNG"), "a.png", ""),
+        (encoded(photo(1), "MPO", save_all=True, append_images=[photo(2)]), "a.jpg", ""),
         (encoded(photo(1), "WEBP"), "a.webp", ""),
         (encoded(photo(1), "TIFF"), "a.tif", ""),
         (encoded(photo(1), "BMP"), "a.jpg", "BMP named .jpg"),

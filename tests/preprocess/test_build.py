@@ -123,6 +123,15 @@ def test_what_changed_since_ingest_is_left_out_and_told(raw: Path) -> None:
     assert "No such file" in told["dog/4.jpg"]
 
 
+def test_photos_that_are_gone_are_a_mistake(raw: Path) -> None:
+    (raw.parent / "photos").rename(raw.parent / "moved")
+    with pytest.raises(BadInput, match="no longer there; run ingest again"):
+        build(raw, "done")
+    (raw.parent / "photos").mkdir()
+    with pytest.raises(BadInput, match="no image can be read any more"):
+        build(raw, "again")
+
+
 def test_the_content_tells_datasets_apart(raw: Path) -> None:
     folders = [
         build(raw, "a"), build(raw, "b", quality=80), build(raw, "c", validation_fraction=0.3),
@@ -134,7 +143,7 @@ def test_a_split_without_images_is_a_mistake(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     folder = fill(tmp_path / "photos", photos(1))
     build_raw_dataset(ingest_settings(path=folder, min_images_per_class=1), tmp_path / "raw")
-    with pytest.raises(BadInput, match=r"preprocess\.test_fraction=0\.15: none of 2 images"):
+    with pytest.raises(BadInput, match=r"_fraction=0\.15: none of 2 images"):
         build(tmp_path / "raw", "done")
     with pytest.raises(BadInput, match="needs a raw one"):
         (tmp_path / "x").mkdir()

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from PIL import Image as Picture
 from PIL import ImageDraw
 
 from components.dataset import Image, ShardWriter, save_images, save_info
+from components.schema import parse, to_text
 from components.train.parameters import Train
 
 CLASSES = ["disc", "square"]
@@ -113,3 +115,15 @@ def make_dataset(folder: Path, size: int = 16, train: int = 24, others: int = 8)
     }
     save_info(folder, info)
     return folder
+
+
+def shipped(model: str = "small_resnet", augmentation: str = "light", **changes: Any) -> Train:
+    """The settings of conf/train/ with options of its groups and changes."""
+    root = Path(__file__).parents[2] / "conf" / "train"
+    main = yaml.safe_load((root / "default.yaml").read_text())
+    groups = {k: v for part in main.pop("defaults") if part != "_self_" for k, v in part.items()}
+    groups |= {"model": model, "augmentation": augmentation}
+    for group, option in groups.items():
+        main |= yaml.safe_load((root / group / f"{option}.yaml").read_text())
+    texts = {name: to_text(value) for name, value in (main | changes).items()}
+    return parse(Train, texts, "train")

@@ -45,6 +45,7 @@ def test_the_saved_model_takes_images_of_any_size(trained: Path, dataset: Path) 
     probabilities = model(images).numpy()
     loss = -np.log(probabilities[np.arange(8), labels]).mean()
     assert loss == pytest.approx(info["validation"]["loss"], rel=1e-4)
+    np.testing.assert_array_equal(probabilities, model(images, training=False))
     larger = tf.image.resize(images, (48, 32), method="nearest")
     np.testing.assert_allclose(model(larger).numpy().sum(axis=1), np.ones(8), rtol=1e-5)
     with zipfile.ZipFile(trained / "model.keras") as archive:
@@ -58,10 +59,12 @@ def test_the_same_seed_gives_the_same_weights(trained: Path, dataset: Path, tmp_
     assert other["content"] != again["content"]
 
 
-def test_it_learns(tmp_path: Path) -> None:
-    data = make_dataset(tmp_path / "data", size=24, train=96, others=24)
-    result = train_classifier(data, tmp_path, settings(epochs=15, schedule="cosine", **PLAIN))
-    assert result["validation"]["accuracy"] >= 0.9
+def test_it_can_learn_its_training_images_by_heart(dataset: Path, tmp_path: Path) -> None:
+    train_classifier(dataset, tmp_path, settings(epochs=25, **PLAIN))
+    with (tmp_path / "history.csv").open() as file:
+        last = list(csv.DictReader(file))[-1]
+    assert float(last["accuracy"]) == 1
+    assert float(last["loss"]) < 0.1
 
 
 @pytest.mark.parametrize(
@@ -131,7 +134,7 @@ def test_out_of_memory_names_the_setting_to_change() -> None:
         pytest.raises(BadInput, match=r"train\.batch_size=8: out of memory"),
         out_of_memory(settings()),
     ):
-        tf.zeros([1 << 20, 1 << 20, 64])
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating a tensor")
 
 
 def test_a_dataset_without_validation_images_is_named(tmp_path: Path) -> None:

@@ -89,11 +89,11 @@ def test_resizing_is_the_one_of_preprocess() -> None:
     shapes = {}
     for resize in ("stretch", "crop", "pad"):
         model = build_classifier(settings(), 2, (16, 16), resize)
-        resized = model.get_layer("resizing")(wide).numpy()
+        resized = keras.Model(model.input, model.get_layer("resized").output)(wide).numpy()
         assert resized.shape == (1, 16, 16, 3)
         shapes[resize] = resized[0, :, :, 0]
     assert shapes["crop"].min() > 200
-    assert shapes["pad"][0, 0] == 128
+    assert shapes["pad"][0, 0] == pytest.approx(128)
     assert shapes["stretch"][8, 0] == 0
 
 
