@@ -1,8 +1,8 @@
 """Work on chunks of items in several processes, results in order, memory bounded.
 
 Workers are forked from a small clean process (multiprocessing's fork server), so they are safe next
-to TensorFlow's threads. It is started once, with the decoder loaded and without running the caller's
-script again, so workers start in milliseconds.
+to TensorFlow's threads. It is started once, with the decoder loaded and without running the
+caller's script again, so workers start in milliseconds.
 """
 
 from __future__ import annotations

@@ -11,12 +11,13 @@ from components.evaluate.component import evaluate
 from components.ingest.component import ingest
 from components.preprocess.component import preprocess
 from components.step import BAD_INPUT
+from components.stores import PIPELINE
 from components.train.component import train
 from pipelines import parameters
 from pipelines.parameters import Config
 from pipelines.steps import Steps
 
-NAME = "pets"
+NAME = PIPELINE  # on ClearML
 VERSION = "1.0.0"
 
 

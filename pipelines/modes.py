@@ -91,6 +91,8 @@ def _local(config: Config, folder: Path) -> float | None:
 
     _enter_root()
     server.check_connection()
+    if config.run.plan:
+        return server.plan(config, folder)
     from clearml import PipelineDecorator
 
     PipelineDecorator.run_locally()
@@ -106,6 +108,8 @@ def _queue(config: Config, folder: Path) -> None:
 
     _enter_root()
     server.check_connection()
+    if config.run.plan:
+        return server.plan(config, folder)
     enqueue.submit(config)
 
 

@@ -29,8 +29,7 @@ class OfflineSteps(Steps):
     """Steps as functions in this process."""
 
     def __init__(self, config: Config, folder: Path) -> None:
-        storage.use_outputs(Path(config.run.outputs).resolve())
-        super().__init__(config, folder)
+        super().__init__(config, folder, storage.use_outputs(Path(config.run.outputs).resolve()))
         self.records = Records(self.store.outputs / "cache")
 
     def find(self, wanted: Dependencies) -> Record | None:
@@ -51,11 +50,11 @@ class OfflineSteps(Steps):
     def reuse(self, component: Callable, record: Record, arguments: dict[str, str]) -> str:
         return record.reference
 
-    def existing(self, kind: str, reference: str) -> str:
+    def existing(self, stage: str, reference: str) -> str:
         if reference != "latest":
             self.store.fetch(reference)
             return reference
-        found = self.store.latest(kind)
+        found = self.store.latest(stage)
         if found is None:
             raise BadInput(f"latest: there is none in {self.store.outputs} yet")
         return found

@@ -21,6 +21,8 @@ from components import reporting
 from components.files import read_json
 from components.schema import BadInput
 from components.step import BAD_INPUT, DEPENDENCIES, end_as_failed
+from components.stores import PIPELINE
+from components.stores.server import ServerStore
 from pipelines import parameters
 from pipelines.cache import Dependencies, Record, reasons
 from pipelines.parameters import STAGES, Config
@@ -58,6 +60,13 @@ def task_texts() -> dict[str, str]:
     return parameters.from_sections(task.get_parameters() or {})
 
 
+def plan(config: Config, folder: Path) -> None:
+    """Tell which stages would run, and why; nothing is created on the server."""
+    from pipelines.dag import connect
+
+    connect(ServerSteps(config, folder).plan, config)
+
+
 def run_controller(config: Config, folder: Path) -> float | None:
     """Run the pipeline as its controller; returns the test accuracy."""
     from pipelines.dag import pipeline
@@ -66,6 +75,7 @@ def run_controller(config: Config, folder: Path) -> float | None:
 
     def make_step(settings: Config) -> ServerSteps:
         made.append(ServerSteps(settings, folder))
+        made[0].prepare(settings)
         return made[0]
 
     try:
@@ -89,21 +99,30 @@ class ServerSteps(Steps):
     """Steps as tasks; made inside the pipeline function, once the controller exists."""
 
     def __init__(self, config: Config, folder: Path) -> None:
-        super().__init__(config, folder)
+        super().__init__(config, folder, ServerStore(config.run.project))
+        self.poll_seconds = 0.5 if config.run.mode == "local" else 2.0
         self.controller = Task.current_task()
         self.pipeline = PipelineDecorator.get_current_pipeline()
-        self.poll_seconds = 0.5 if config.run.mode == "local" else 2.0
-        if not self.pipeline:  # only planning
-            return
+        project = f"{config.run.project}/.pipelines/{PIPELINE}"
+        self.project = Task.get_project_id(project, search_hidden=True)
+
+    def prepare(self, config: Config) -> None:
+        """Tell ClearML where each step runs, and by what to know it again."""
+        self.controller.set_configuration_object(
+            "configuration", config_dict=parameters.texts_of(config)
+        )
         # The decorator sets its own callback when the pipeline is called, so ours comes after it.
         for job in (ClearmlJob, LocalClearmlJob):
             job.register_hashing_callback(_cache_key)
-        for stage, node in self.pipeline.get_pipeline_dag().items():
-            if stage in STAGES:
-                node.queue = getattr(config.run.queues, stage)
-                node.explicit_docker_image = getattr(config.run.images, stage)
-                minutes = getattr(config.run.time_limits, stage)
-                node.timeout = minutes * 60 if minutes else None
+        for stage in STAGES:
+            node = self._node(stage)
+            node.queue = getattr(config.run.queues, stage)
+            node.explicit_docker_image = getattr(config.run.images, stage)
+            arguments = getattr(config.run.container_arguments, stage)
+            if arguments is not None:
+                node.task_overrides = {"container.arguments": arguments}
+            minutes = getattr(config.run.time_limits, stage)
+            node.timeout = minutes * 60 if minutes else None
 
     def find(self, wanted: Dependencies) -> Record | None:
         found = self._finished(wanted.stage, fingerprint=wanted.fingerprint)
@@ -122,15 +141,15 @@ class ServerSteps(Steps):
     def reuse(self, component: Callable, record: Record, arguments: dict[str, str]) -> str:
         return self._call(component, arguments, record.dependencies.fingerprint)
 
-    def existing(self, kind: str, reference: str) -> str:
+    def existing(self, stage: str, reference: str) -> str:
         if reference != "latest":
             if not self.store.is_intact(reference):
                 raise BadInput(f"{reference}: no such id on the server, or its files are gone")
             return reference
-        found = self.store.latest(kind)
-        if found is None:
+        finished = self._finished(stage)
+        if not finished:
             raise BadInput("latest: there is none on the server yet")
-        return found
+        return finished[0].reference
 
     def _call(self, component: Callable, arguments: dict[str, str], fingerprint: str) -> str:
         """Call the component and wait; ClearML's own waiting looks every 5 or 20 s only."""
@@ -168,6 +187,13 @@ class ServerSteps(Steps):
         }
         for stage, functions in reports.items():
             if stage in self.references:
+                if stage == "train":
+                    self.controller.set_input_model(
+                        model_id=self.references[stage],
+                        name="model",
+                        update_task_design=False,
+                        update_task_labels=False,
+                    )
                 made = self.store.fetch(self.references[stage])
                 for function in functions:
                     function(logger, made)
@@ -179,8 +205,10 @@ class ServerSteps(Steps):
 
     def _finished(self, stage: str, fingerprint: str | None = None) -> list[Record]:
         """Finished steps of a stage, newest first, with this fingerprint if one is given."""
+        if self.project is None:
+            return []
         wanted: dict[str, Any] = {
-            "project": [self.controller.project],
+            "project": [self.project],
             "status": ["completed", "published"],
             "system_tags": ["-archived"],
             "order_by": ["-last_update"],

@@ -7,30 +7,32 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from components import storage
 from components.files import write_json
 from components.ingest import sources
 from components.schema import BadInput, parameters_of, to_texts
 from pipelines.cache import Dependencies, Record, dependencies
 from pipelines.parameters import Config
 
+if TYPE_CHECKING:
+    from components.stores.local import LocalStore
+    from components.stores.server import ServerStore
+
 log = logging.getLogger(__name__)
 
 UNKNOWN = "?"  # in a plan: the output of a stage that would run
 
-# The stage whose output a run can start from: the setting that names it, and the kind of thing.
-STARTS = {"preprocess": ("dataset", "datasets/processed"), "train": ("model", "models/")}
+STARTS = {"preprocess": "dataset", "train": "model"}  # whose output `run.dataset` names, ...
 
 
 class Steps(ABC):
     """Calls the components in a mode's way, or hands out what an earlier run made."""
 
-    def __init__(self, config: Config, folder: Path) -> None:
+    def __init__(self, config: Config, folder: Path, store: LocalStore | ServerStore) -> None:
+        self.store = store
         self.run = config.run
         self.folder = folder
-        self.store = storage.store()
         self.references: dict[str, str] = {}
         self.told: list[dict[str, Any]] = []
         self.accuracy: float | None = None  # on the test images, once evaluated
@@ -52,8 +54,8 @@ class Steps(ABC):
         """The reference of a finished step's output."""
 
     @abstractmethod
-    def existing(self, kind: str, reference: str) -> str:
-        """The published thing that `reference` names, which may be `latest`; or `BadInput`."""
+    def existing(self, stage: str, reference: str) -> str:
+        """What `stage` published under `reference`, which may be `latest`; or `BadInput`."""
 
     @abstractmethod
     def finish(self) -> None:
@@ -103,11 +105,11 @@ class Steps(ABC):
     def _left_out(self, stage: str, references: dict[str, str | None]) -> bool:
         """Whether the stage is not run at all; what a run starts from becomes its output."""
         if stage in STARTS:
-            name, kind = STARTS[stage]
+            name = STARTS[stage]
             start = getattr(self.run, name)
             if start is not None:
                 try:
-                    self.references[stage] = self.existing(kind, start)
+                    self.references[stage] = self.existing(stage, start)
                 except BadInput as error:
                     raise BadInput(f"run.{name}={error}") from None
                 return True

@@ -49,7 +49,7 @@ def examine_files(root: str, limits: Limits, files: list[File]) -> list[Finding]
                 data = Path(root, file.path).read_bytes()
             except OSError as error:
                 problem = f"cannot be read: {error.strerror}"
-        findings.append(examine(data, file._replace(problem=problem), limits))
+        findings.append(examine(data, file._replace(problem=problem) if problem else file, limits))
     return findings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import time
@@ -21,9 +22,16 @@ class LocalStore:
         self.temporary = outputs / "tmp"
 
     def publish_dataset(self, folder: Path, parent: str | None) -> str:
-        """Keep a raw or processed dataset; it is named by its kind and content."""
+        """Keep a raw or processed dataset; it is named by its kind and content.
+
+        A raw one may only point to the files of its source, so where they lie counts as well.
+        """
         info = read_json(folder / "dataset.json")
-        return self._publish(folder, f"datasets/{info['kind']}-{info['content'][:12]}")
+        content = info["content"]
+        if info.get("root"):
+            text = f"{info['root']} {file_hash(folder / 'images.csv')}"
+            content = hashlib.sha256(text.encode()).hexdigest()
+        return self._publish(folder, f"datasets/{info['kind']}-{content[:12]}")
 
     def publish_model(self, folder: Path, dataset: str) -> str:
         """Keep a model; it is named by its architecture and weights."""
@@ -45,9 +53,10 @@ class LocalStore:
         """A ClearML dataset can't be had without a server."""
         raise BadInput(f"ingest.dataset={name}: needs a ClearML server; use run=local or run=queue")
 
-    def latest(self, kind: str) -> str | None:
-        """The newest dataset (`datasets/processed`) or model (`models/`), or None."""
-        seals = list(self.outputs.glob(f"{kind}*/{SEAL}"))
+    def latest(self, stage: str) -> str | None:
+        """The newest output of `preprocess` or `train`, or None."""
+        kind = {"preprocess": "datasets/processed-*", "train": "models/*"}[stage]
+        seals = list(self.outputs.glob(f"{kind}/{SEAL}"))
         if not seals:
             return None
         newest = max(seals, key=lambda seal: seal.stat().st_mtime_ns)

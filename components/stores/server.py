@@ -8,14 +8,14 @@ from __future__ import annotations
 import tempfile
 import zipfile
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 
-from clearml import Dataset, InputModel, Logger, Model, OutputModel, StorageManager, Task
+from clearml import Dataset, InputModel, Logger, OutputModel, StorageManager, Task
 
 from components import reporting
 from components.files import read_json
 from components.schema import BadInput
+from components.stores import PIPELINE
 
 PIPELINES = "/.pipelines/"  # ClearML keeps the steps in a hidden project below this name
 DETAILS = "details"  # artifact of the training task: what belongs to the model beside its weights
@@ -25,15 +25,11 @@ CHUNK_MB = 512
 class ServerStore:
     """Publishes from within a step; fetches anywhere."""
 
-    @cached_property
-    def task(self) -> Task:
-        """The task of the step."""
-        return Task.current_task()
-
-    @property
-    def project(self) -> str:
-        """The project that the user knows, without the part where ClearML keeps the steps."""
-        return self.task.get_project_name().partition(PIPELINES)[0]
+    def __init__(self, project: str | None = None) -> None:
+        """For the task of this process; `project` names another's, to look only."""
+        self.task = Task.current_task()
+        # Without the part where ClearML keeps the steps, which the user does not know.
+        self.project = project or self.task.get_project_name().partition(PIPELINES)[0]
 
     def publish_dataset(self, folder: Path, parent: str | None) -> str:
         """Upload a dataset unless the same content is there already; returns its id."""
@@ -143,13 +139,6 @@ class ServerStore:
         (folder / "model.keras").symlink_to(weights)
         return folder
 
-    def latest(self, kind: str) -> str | None:
-        """The newest dataset (`datasets/processed`) or model (`models/`) of the project."""
-        if kind == "models/":
-            found = Model.query_models(project_name=f"{self.project}{PIPELINES}", max_results=1)
-            return found[0].id if found else None
-        return self._dataset_of(f"{kind.partition('/')[2]} images", None)
-
     def is_intact(self, reference: str) -> bool:
         """Whether the server has the thing, and the files that it points to are still there."""
         task = Task.get_task(task_id=reference) if _is_task(reference) else None
@@ -176,11 +165,11 @@ class ServerStore:
         function(task.get_logger(), folder)
         task.flush(wait_for_uploads=True)
 
-    def _dataset_of(self, name: str, content: str | None) -> str | None:
+    def _dataset_of(self, name: str, content: str) -> str | None:
         found = Dataset.list_datasets(
             dataset_project=self.project,
             partial_name=f"^{name}$",
-            tags=[_content_tag(content)] if content else None,
+            tags=[_content_tag(content)],
             only_completed=True,
             include_archived=False,
         )

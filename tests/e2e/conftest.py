@@ -37,11 +37,13 @@ class ClearML:
             "CLEARML_CACHE_DIR": str(home / "cache"),
         }
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the entry with this project and these queues."""
         queues = [f"run.queues.{stage}={self.queues['steps']}" for stage in STAGES]
         mine = [f"run.project={self.name}", f"run.queues.controller={self.queues['controller']}"]
-        return self.checkout.run(*TINY, *mine, *queues, *arguments, **self.environment)
+        return self.checkout.run(
+            *TINY, *mine, *queues, *arguments, **self.environment | environment
+        )
 
     def api(self, name: str, /, **data: Any) -> dict[str, Any]:
         """Call the server's API; what it answers."""
@@ -121,6 +123,16 @@ def clearml(clearml_conf: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield project
 
 
+@pytest.fixture(scope="package")
+def local(clearml: ClearML) -> str:
+    """The id of a finished run in local mode."""
+    done = clearml.run("run=local")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (controller,) = clearml.controllers()
+    assert controller["status"] == "completed"
+    return controller["id"]
+
+
 def _push(root: Path, remote: Path) -> None:
     """Commit everything below `root` and push it to a remote on disk."""
     subprocess.run(["git", "init", "-q", "--bare", remote], check=True)
@@ -141,9 +153,9 @@ def _agent(project: ClearML, queue: str) -> Iterator[None]:
     """A real clearml-agent that runs tasks with this environment's Python."""
     python = Path(sys.executable).parent
     log = (project.home / f"agent-{queue}.log").open("w")
+    daemon = (python / "clearml-agent", "daemon", "--foreground", "--cpu-only")
     agent = subprocess.Popen(
-        [python / "clearml-agent", "daemon", "--foreground", "--cpu-only", "--queue"]
-        + [project.queues[queue]],  # noqa: RUF005
+        [*daemon, "--queue", project.queues[queue]],
         env={name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
         | project.environment
         | {

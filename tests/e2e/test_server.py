@@ -6,22 +6,14 @@ run finds what the earlier ones made.
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 
 import pytest
 
-from tests.e2e.conftest import STAGES, ClearML
-
-
-@pytest.fixture(scope="module")
-def local(clearml: ClearML) -> str:
-    """The id of a finished run in local mode."""
-    done = clearml.run("run=local")
-    assert done.returncode == 0, done.stdout + done.stderr
-    (controller,) = clearml.controllers()
-    assert controller["status"] == "completed"
-    return controller["id"]
+from tests.checkout import Checkout
+from tests.e2e.conftest import STAGES, TINY, ClearML
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +48,29 @@ def test_the_pages_of_the_run_and_of_its_steps_show_what_was_made(
         "stages/why",
     }
     (model,) = steps["train"]["models"]["output"]
+    assert [shown["model"] for shown in clearml.task(local)["models"]["input"]] == [model["model"]]
     registered = clearml.api("models.get_by_id", model=model["model"])["model"]
     assert registered["labels"] == {"cat": 0, "dog": 1}
     assert registered["framework"] == "Keras"
     assert registered["uri"].startswith("http")
     assert registered["metadata"]["dataset"]["value"]
     assert set(steps["evaluate"]["execution"]["artifacts"][0]) >= {"key", "uri"}
+
+
+def test_the_modes_give_the_same_result(
+    clearml: ClearML, local: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    offline = Checkout(tmp_path_factory.mktemp("offline"))
+    assert offline.run(*TINY).returncode == 0
+    accuracy = json.loads((offline.run_folder() / "metrics.json").read_text())["accuracy"]
+    metrics = clearml.task(local)["last_metrics"].values()
+    (value,) = [
+        variant["value"]
+        for metric in metrics
+        for variant in metric.values()
+        if variant["variant"] == "test accuracy"
+    ]
+    assert value == pytest.approx(accuracy)
 
 
 def test_the_queue_finds_what_the_local_run_made(clearml: ClearML, queued: str) -> None:

@@ -50,10 +50,10 @@ def test_a_missing_file_is_noticed(store: LocalStore) -> None:
 
 def test_the_latest_is_the_one_published_last(store: LocalStore) -> None:
     first, second = publish(store, content="a" * 16), publish(store, content="b" * 16)
-    assert store.latest("datasets/processed") == second
+    assert store.latest("preprocess") == second
     publish(store, content="a" * 16)  # the same content once more
-    assert store.latest("datasets/processed") == first
-    assert store.latest("models/") is None
+    assert store.latest("preprocess") == first
+    assert store.latest("train") is None
 
 
 def test_an_unknown_reference_is_bad_input(store: LocalStore) -> None:
