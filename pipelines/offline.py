@@ -34,13 +34,18 @@ class OfflineSteps(Steps):
 
     def find(self, wanted: Dependencies) -> Record | None:
         record = self.records.find(wanted)
-        return record if record and self.store.is_intact(record.reference) else None
+        if record is None or not self.store.is_intact(record.reference):
+            return None
+        # A raw dataset points to the photos where they lie; the outputs may have moved away.
+        information = self.store.fetch(record.reference) / "dataset.json"
+        root = read_json(information).get("root") if information.exists() else None
+        return record if root is None or Path(root).is_dir() else None
 
     def why(self, wanted: Dependencies) -> str:
         return self.records.why(wanted)
 
     def execute(self, component: Callable, wanted: Dependencies, arguments: dict[str, str]) -> str:
-        reference = str(component(**arguments))
+        reference = str(component(**arguments, fingerprint=wanted.fingerprint))
         outputs = self.store.outputs
         inside = outputs in self.folder.parents
         run = self.folder.relative_to(outputs).as_posix() if inside else str(self.folder)

@@ -5,6 +5,7 @@ python pipelines/pets_pipeline.py train.epochs=5 train/optimizer=sgd
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -89,6 +90,10 @@ def main() -> None:
         _refuse(parameters.explain(sys.argv[1:], str(error)))
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
         _refuse(f"run.outputs: can't write {error.filename} ({error.strerror})")
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _refuse(f"run.outputs: the disk is full ({error.filename}); free space and run again")
 
 
 if __name__ == "__main__":

@@ -49,6 +49,10 @@ class LocalStore:
             raise BadInput(f"{reference}: nothing of that name is in {self.outputs}")
         return folder
 
+    def checkpoints(self, fingerprint: str) -> Path:
+        """The folder of a training's checkpoints, the same for each attempt."""
+        return self.outputs / "checkpoints" / fingerprint
+
     def resolve_dataset(self, name: str) -> Path:
         """A ClearML dataset can't be had without a server."""
         raise BadInput(f"ingest.dataset={name}: needs a ClearML server; use run=local or run=queue")

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clearml import Dataset, InputModel, Logger, OutputModel, StorageManager, Task
+from clearml.config import get_cache_dir
 
 from components import reporting
 from components.files import read_json
 from components.schema import BadInput
-from components.stores import PIPELINE
 
 PIPELINES = "/.pipelines/"  # ClearML keeps the steps in a hidden project below this name
 DETAILS = "details"  # artifact of the training task: what belongs to the model beside its weights
@@ -104,6 +104,10 @@ class ServerStore:
             copy = task.artifacts[name].get_local_copy()
             Path(copy).rename(folder / name)
         return folder
+
+    def checkpoints(self, fingerprint: str) -> Path:
+        """The folder of a training's checkpoints on this machine, the same for each attempt."""
+        return Path(get_cache_dir()) / "checkpoints" / (fingerprint or self.task.id)
 
     def resolve_dataset(self, name: str) -> Path:
         """A local copy of any ClearML dataset: an id, project/name or project/name/version."""

@@ -15,6 +15,8 @@ from components import shipping
 )
 def train(dataset, fingerprint="", **parameters):
     """Train a classifier on a dataset; returns the reference of the model."""
+    import shutil
+
     from components import storage
     from components.schema import parse
     from components.step import step
@@ -24,5 +26,8 @@ def train(dataset, fingerprint="", **parameters):
     with step("train"), storage.workspace() as folder:
         settings = parse(Train, parameters, "train")
         store = storage.store()
-        train_classifier(store.fetch(dataset), folder, settings, store.report_epoch)
-        return store.publish_model(folder, dataset)
+        checkpoints = store.checkpoints(fingerprint)  # an interrupted attempt goes on from here
+        train_classifier(store.fetch(dataset), folder, settings, store.report_epoch, checkpoints)
+        model = store.publish_model(folder, dataset)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        return model

@@ -200,8 +200,8 @@ def test_two_runs_at_the_same_time(offline: World) -> None:
     assert reused(offline.plan("train.seed=7")) == list(STAGES)
 
 
-def test_a_killed_run_leaves_nothing_to_reuse(offline: World) -> None:
-    arguments = ["train.epochs=10000"]
+def test_a_killed_run_leaves_nothing_to_reuse_and_its_training_goes_on(offline: World) -> None:
+    arguments = ["train.epochs=50"]
     running = subprocess.Popen(
         [sys.executable, ENTRY, *TINY, *arguments],
         cwd=offline.root,
@@ -215,5 +215,9 @@ def test_a_killed_run_leaves_nothing_to_reuse(offline: World) -> None:
             break
     running.wait()
     told = offline.plan(*arguments)
-    assert told["train"] == "run: train.epochs 1 -> 10000"
+    assert told["train"] == "run: train.epochs 1 -> 50"
     assert not list((offline.root / "outputs/tmp").iterdir())
+    done = offline.checkout.run(*TINY, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^going on after epoch \d+$", done.stdout, re.MULTILINE)
+    assert not list((offline.root / "outputs/checkpoints").iterdir())
