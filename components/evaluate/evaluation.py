@@ -66,7 +66,7 @@ def evaluate_model(
             settings.confidence_level,
             settings.seed,
         )
-    if champion is not None and settings.gate != "off":
+    if champion is not None:
         decision = judge(test, champion, dataset, champion_dataset, settings)
         metrics["gate"] = decision.to_json()
         write_json(folder / "decision.json", metrics["gate"])
@@ -105,8 +105,8 @@ def judge(
     if champion_dataset is None:
         if classifier.info["dataset"] != load_info(dataset)["content"]:
             raise BadInput(
-                f"evaluate.gate: the dataset of the champion {champion.name} is gone, so it can't "
-                "be told whether it was trained on the test images; set evaluate.gate=off"
+                f"the dataset of the champion {champion.name} is gone, so it can't "
+                "be told whether it was trained on the test images"
             )
         champion_dataset = dataset
     refuse_overlap(

@@ -87,9 +87,8 @@ def refuse_overlap(
     seen = test & set(champion_training_hashes)
     if seen:
         raise BadInput(
-            f"evaluate.gate: the champion {champion} was trained on {len(seen)} of the {len(test)} "
-            "test images, so the comparison would favour it; keep one frozen test set, or set "
-            "evaluate.gate=off"
+            f"the champion {champion} was trained on {len(seen)} of the {len(test)} "
+            "test images, so the comparison would favour it; keep one frozen test set"
         )
 
 

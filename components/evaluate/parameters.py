@@ -31,13 +31,11 @@ class Evaluate:
     "Images in each gallery: worst mistakes, least certain, labels to check; 0: none."
     samples_per_class: int = parameter(at_least=0, at_most=50)
     "Training images shown of each class; 0: none."
-    grad_cam_images: int = parameter(at_least=0, at_most=200)
+    grad_cam_images: int = parameter(at_least=0, at_most=200, form=True)
     "Images of each gallery shown with the regions that the model looked at; 0: none."
     label_errors: bool = parameter()
     "List test and validation images whose label the model confidently contradicts."
     robustness_images: int = parameter(at_least=0)
     "Test images scored under blur, noise, JPEG compression, darkness and rotation; 0: none."
-    gate: str = parameter(choices=("off", "report", "promote"), form=True)
-    "Compare with the model in use: off, only report the verdict, or promote a better model."
     seed: int = parameter(at_least=0)
     "Seed of resampling and of the noise of the robustness table."

@@ -29,5 +29,3 @@ class Preprocess:
     "How many images are packed in one tar file."
     workers: int = parameter(at_least=0, affects_result=False)
     "Processes that decode and encode; 0: as many as CPUs."
-    shards: int = parameter(at_least=1, affects_result=False)
-    "Parallel steps that share the work on ClearML; without effect on the result."

@@ -65,7 +65,7 @@ def test_a_folder_that_is_empty(checkout: Checkout, tmp_path: Path) -> None:
 
 def test_a_folder_with_one_class(checkout: Checkout, tmp_path: Path) -> None:
     line = refusal(checkout, "ingest=folder", photos(tmp_path, checkout, "cat"))
-    assert "found only the class folder cat" in line
+    assert "found one class folder with files, cat" in line
 
 
 def test_classes_that_differ_between_train_and_test(checkout: Checkout, tmp_path: Path) -> None:

@@ -35,7 +35,6 @@ def settings(**changes: object) -> Evaluate:
         "grad_cam_images": 2,
         "label_errors": True,
         "robustness_images": 8,
-        "gate": "report",
         "seed": 1,
     }
     return Evaluate(**(values | changes))

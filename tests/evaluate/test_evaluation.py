@@ -75,7 +75,6 @@ def test_each_part_can_be_switched_off(model, dataset, tmp_path):
         grad_cam_images=0,
         label_errors=False,
         robustness_images=0,
-        gate="off",
     )
     metrics = evaluate_model(model, dataset, tmp_path, plain, champion=model)
     assert not set(metrics) & (PARTS | {"gate"})
@@ -192,7 +191,7 @@ def test_another_order_of_classes_is_no_matter(evaluation, dataset, tmp_path):
     network.save(model / "model.keras")
     (model / "model.json").write_text(json.dumps(info | {"classes": ["dog", "cat"]}))
     (tmp_path / "out").mkdir()
-    metrics = evaluate_model(model, dataset, tmp_path / "out", settings(gate="off"))
+    metrics = evaluate_model(model, dataset, tmp_path / "out", settings())
     assert metrics["confusion_matrix"] == read_metrics(evaluation)["confusion_matrix"]
 
 

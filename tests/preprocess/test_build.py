@@ -81,7 +81,7 @@ def test_any_number_of_processes_writes_the_same_bytes(
 ) -> None:
     one = build(raw, "one")
     monkeypatch.setattr(parallel, "SMALL_WORK", 0)
-    assert contents(one) == contents(build(raw, "two", workers=2, shards=2))
+    assert contents(one) == contents(build(raw, "two", workers=2))
 
 
 @pytest.mark.parametrize("changes", [{"format": "png", "resize": "pad"}, {"resize": "crop"}])
@@ -92,7 +92,7 @@ def test_the_bytes_are_always_the_same(raw: Path, changes: dict[str, Any]) -> No
 @pytest.mark.parametrize("parts", [2, 3, 20])
 def test_merged_parts_are_the_single_run(raw: Path, parts: int) -> None:
     single = build(raw, "single")
-    settings = preprocess_settings(shards=parts)
+    settings = preprocess_settings()
     folders = []
     for part in range(parts):
         folders.append(raw.parent / f"part{part}")
