@@ -25,7 +25,6 @@ def submit(config: Config) -> Task:
     check_checkout(config.run)
     check_queues(config.run, APIClient())
     stored = parameters.by_section(parameters.texts_of(config))
-    form = f"{parameters.FORM}/"
     task = Task.create(
         project_name=_project(config.run),
         task_name=NAME,
@@ -33,12 +32,15 @@ def submit(config: Config) -> Task:
         script=ENTRY,
         working_directory=".",
         requirements_file=str(ROOT / "pipelines" / "requirements.txt"),
-        argparse_args=[
-            (name.removeprefix(form), text) for name, text in stored.items() if form in name
-        ],
         add_task_init_call=False,
     )
-    task.update_parameters({name: text for name, text in stored.items() if form not in name})
+    task.update_parameters(stored)
+    known = parameters.all_parameters()
+    for name in stored:  # one call each: it is the only public way to give a description
+        section, _, plain = name.partition("/")
+        if section == parameters.FORM:
+            help_line = known[plain.replace("/", ".")].help
+            task.set_parameter(name, stored[name], description=help_line)
     task.set_system_tags(["pipeline"])
     return _enqueue(task, config.run)
 

@@ -82,6 +82,7 @@ def test_the_form_shows_each_parameter_once(clearml: ClearML, queued: str) -> No
     sections = clearml.task(queued)["hyperparams"]
     names = list(sections["Args"])
     assert sections["Args"]["train/epochs"]["value"] == "1"
+    assert sections["Args"]["train/epochs"]["description"].startswith("Passes over the training")
     assert sections["Advanced"]["train/rotation"]["value"] == "15.0"
     assert not set(names) & set(sections["Advanced"])
     assert len(names) <= 25

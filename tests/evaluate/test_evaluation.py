@@ -76,7 +76,7 @@ def test_each_part_can_be_switched_off(model, dataset, tmp_path):
         label_errors=False,
         robustness_images=0,
     )
-    metrics = evaluate_model(model, dataset, tmp_path, plain, champion=model)
+    metrics = evaluate_model(model, dataset, tmp_path, plain)
     assert not set(metrics) & (PARTS | {"gate"})
     assert metrics["intervals"] == {}
     assert not (tmp_path / "decision.json").exists()
