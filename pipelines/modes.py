@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import multiprocessing
 import os
+import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TextIO
 
+from components.files import read_json
 from components.schema import BadInput
 from components.source import ROOT
 from pipelines import parameters
@@ -49,15 +49,8 @@ class _WithoutClearML(io.TextIOBase):
         self.stream.flush()
 
 
-def run(config: Config, folder: Path, sweep: bool = False) -> float | None:
-    """Run the pipeline; returns the test accuracy, or None when nothing was evaluated here.
-
-    In a sweep each trial gets a process of its own: ClearML holds one pipeline a process.
-    """
-    if sweep:
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as pool:
-            return pool.submit(_trial, parameters.texts_of(config), folder).result()
+def run(config: Config, folder: Path) -> float | None:
+    """Run the pipeline; returns the test accuracy, or None when nothing was evaluated here."""
     os.environ.setdefault("CLEARML_CONFIG_PATH", str(SDK_SETTINGS))
     modes: dict[str, Callable] = {"offline": _offline, "local": _local, "queue": _queue}
     return modes[config.run.mode](config, folder)
@@ -144,9 +137,17 @@ def _enter_root() -> None:
     )
 
 
-def _trial(texts: dict[str, str], folder: Path) -> float | None:
-    handlers = [logging.FileHandler(folder / "run.log"), logging.StreamHandler(sys.stdout)]
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers)
-    for package in ("components", "pipelines"):
-        logging.getLogger(package).setLevel(logging.INFO)
-    return run(parameters.read(texts), folder)
+def trial(overrides: list[str], folder: Path) -> float | None:
+    """A trial of a sweep, in a process of its own: ClearML holds one pipeline a process.
+
+    Returns its test accuracy; None when it failed, which does not end the others.
+    """
+    entry = Path(__file__).parent / "pets_pipeline.py"
+    done = subprocess.run(
+        [sys.executable, entry, *overrides, f"hydra.run.dir='{folder}'"], check=False
+    )
+    metrics = folder / "metrics.json"
+    if done.returncode or not metrics.exists():
+        log.warning("trial %s made no evaluation (exit code %d)", folder.name, done.returncode)
+        return None
+    return read_json(metrics)["accuracy"]

@@ -29,6 +29,8 @@ BAD_INPUT = 2  # exit code
 def compose(composed: DictConfig) -> float | None:
     """Run with the composed configuration; returns the test accuracy, for sweeps."""
     folder = Path(HydraConfig.get().runtime.output_dir)
+    if HydraConfig.get().mode is RunMode.MULTIRUN:
+        return modes.trial(list(HydraConfig.get().overrides.task), folder)
     try:
         base, texts = _split(composed)
         if "CLEARML_TASK_ID" in os.environ:
@@ -37,7 +39,7 @@ def compose(composed: DictConfig) -> float | None:
         if base is not None:
             return modes.rerun(base, config, _changed(texts))
         OmegaConf.save(composed, folder / "config.yaml", resolve=True)
-        return modes.run(config, folder, sweep=HydraConfig.get().mode is RunMode.MULTIRUN)
+        return modes.run(config, folder)
     except BadInput as error:
         _forget(folder)
         _refuse(error)  # here, as Hydra would add lines of its own to what passes through it
