@@ -5,6 +5,7 @@ References are ids: of a dataset, of a model, and of the task that evaluated.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from components.files import read_json
 from components.schema import BadInput
 
 PIPELINES = "/.pipelines/"  # ClearML keeps the steps in a hidden project below this name
-DETAILS = "details"  # artifact of the training task: what belongs to the model beside its weights
+DETAILS = "details"  # artifact with the files of a model, beside its weights, or of an evaluation
 CHUNK_MB = 512
 
 
@@ -67,13 +68,7 @@ class ServerStore:
             tags=[info["architecture"], _content_tag(info["content"])],
             comment=f"trained on dataset {dataset}",
         )
-        with tempfile.TemporaryDirectory() as temporary:
-            archive = Path(temporary) / f"{DETAILS}.zip"
-            with zipfile.ZipFile(archive, "w") as details:
-                for path in sorted(folder.rglob("*")):
-                    if path.is_file() and path.name != "model.keras":
-                        details.write(path, path.relative_to(folder))
-            self.task.upload_artifact(DETAILS, archive, wait_on_upload=True)
+        self._upload_details(folder, leave_out="model.keras")
         model.update_weights(
             str(folder / "model.keras"), auto_delete_file=False, async_enable=False
         )
@@ -88,6 +83,7 @@ class ServerStore:
         self._report(reporting.report_evaluation, self.task, folder)
         for name in ("metrics.json", "predictions.csv", "report.html"):
             self.task.upload_artifact(name, folder / name, wait_on_upload=True)
+        self._upload_details(folder)
         return self.task.id
 
     def fetch(self, reference: str) -> Path:
@@ -99,11 +95,7 @@ class ServerStore:
             return Path(
                 Dataset.get(dataset_id=reference, silence_alias_warnings=True).get_local_copy()
             )
-        folder = Path(tempfile.mkdtemp(prefix="evaluation-"))
-        for name in ("metrics.json", "predictions.csv", "report.html"):
-            copy = task.artifacts[name].get_local_copy()
-            Path(copy).rename(folder / name)
-        return folder
+        return self._details(task, reference)
 
     def checkpoints(self, fingerprint: str) -> Path:
         """The folder of a training's checkpoints on this machine, the same for each attempt."""
@@ -136,11 +128,34 @@ class ServerStore:
             raise BadInput(
                 f"{reference}: no such dataset or model on the server ({error})"
             ) from None
-        folder = Path(tempfile.mkdtemp(prefix="model-"))
-        details = Task.get_task(task_id=model.task).artifacts[DETAILS].get_local_copy()
-        with zipfile.ZipFile(details) as archive:
-            archive.extractall(folder)
-        (folder / "model.keras").symlink_to(weights)
+        folder = self._details(Task.get_task(task_id=model.task), reference)
+        link = folder / "model.keras"
+        if not link.exists():
+            link.unlink(missing_ok=True)  # its target was cleared from ClearML's cache
+            link.symlink_to(weights)
+        return folder
+
+    def _upload_details(self, folder: Path, leave_out: str | None = None) -> None:
+        """Keep the files of a folder as one artifact of the task."""
+        with tempfile.TemporaryDirectory() as temporary:
+            archive = Path(temporary) / f"{DETAILS}.zip"
+            with zipfile.ZipFile(archive, "w") as details:
+                for path in sorted(folder.rglob("*")):
+                    if path.is_file() and path.name != leave_out:
+                        details.write(path, path.relative_to(folder))
+            self.task.upload_artifact(DETAILS, archive, wait_on_upload=True)
+
+    @staticmethod
+    def _details(task: Task, reference: str) -> Path:
+        """The folder with the files of `_upload_details`, kept in ClearML's cache."""
+        folder = Path(get_cache_dir()) / "published" / reference
+        if not folder.exists():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(dir=folder.parent))
+            with zipfile.ZipFile(task.artifacts[DETAILS].get_local_copy()) as archive:
+                archive.extractall(temporary)
+            with contextlib.suppress(OSError):  # another process was faster
+                temporary.rename(folder)
         return folder
 
     def is_intact(self, reference: str) -> bool:

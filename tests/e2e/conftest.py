@@ -107,6 +107,12 @@ class ClearML:
         plots = self.api("events.get_task_plots", task=task)["plots"]
         return names | {f"{plot['metric']}/{plot['variant']}" for plot in plots}
 
+    def pictures(self, task: str) -> set[str]:
+        """Names of the debug samples on a task's page, as `title/series`."""
+        answer = self.api("events.debug_images", metrics=[{"task": task}], iters=1)
+        iterations = [iteration for one in answer["metrics"] for iteration in one["iterations"]]
+        return {f"{e['metric']}/{e['variant']}" for i in iterations for e in i["events"]}
+
 
 @pytest.fixture(scope="package")
 def clearml(clearml_conf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClearML]:

@@ -47,6 +47,9 @@ def test_the_pages_of_the_run_and_of_its_steps_show_what_was_made(
         "Summary/test accuracy",
         "stages/why",
     }
+    assert clearml.pictures(steps["ingest"]["id"]) == {"preview/preview"}
+    assert clearml.pictures(steps["train"]["id"]) == {"training/augmentation"}
+    assert clearml.pictures(local) >= {"training/augmentation", "evaluation/confusion_matrix"}
     (model,) = steps["train"]["models"]["output"]
     assert [shown["model"] for shown in clearml.task(local)["models"]["input"]] == [model["model"]]
     registered = clearml.api("models.get_by_id", model=model["model"])["model"]
