@@ -15,6 +15,7 @@ import requests
 from clearml import PipelineDecorator, Task
 from clearml.automation.job import ClearmlJob, LocalClearmlJob
 from clearml.backend_api import Session
+from clearml.backend_api.session.defs import MissingConfigError
 from clearml.backend_api.session.session import LoginError
 
 from components import reporting
@@ -48,10 +49,10 @@ def check_connection() -> None:
         raise BadInput(f"the ClearML server {host} does not answer; {remedy}") from None
     try:
         Session()
-    except Exception as error:  # of many kinds, one of them for each way to lack a login
-        if "credential" in str(error).lower() or isinstance(error, LoginError):
-            raise BadInput(f"the ClearML server {host} takes no such login; {remedy}") from None
-        raise
+    except MissingConfigError:
+        raise BadInput(f"no credentials for the ClearML server {host}; {remedy}") from None
+    except (LoginError, ValueError):
+        raise BadInput(f"the ClearML server {host} takes no such login; {remedy}") from None
 
 
 def task_texts() -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -221,3 +222,50 @@ def test_no_secret_is_written_anywhere(clearml: ClearML, local: str, queued: str
             assert secret not in clearml.console(task)
     for path in (clearml.checkout.root / "outputs").rglob("*"):
         assert not path.is_file() or secret.encode() not in path.read_bytes()
+
+
+def test_a_server_that_does_not_answer_is_told(clearml: ClearML, tmp_path: Path) -> None:
+    address = '"http://127.0.0.1:9"'  # nothing listens on the discard port
+    text = re.sub(r'(api_server"?\s*[=:]\s*)"[^"]+"', rf"\1{address}", clearml.conf.read_text())
+    (tmp_path / "clearml.conf").write_text(text)
+    for mode in ("local", "queue"):
+        done = clearml.run(f"run={mode}", CLEARML_CONFIG_FILE=str(tmp_path / "clearml.conf"))
+        assert done.returncode == 2
+        assert done.stderr.splitlines() == [
+            "error: the ClearML server http://127.0.0.1:9 does not answer; "
+            "run clearml-init, or set CLEARML_CONFIG_FILE"
+        ]
+
+
+def test_a_login_that_the_server_does_not_take_is_told(clearml: ClearML, tmp_path: Path) -> None:
+    text = re.sub(r'(secret_key"?\s*[=:]\s*)"[^"]+"', r'\1"wrong"', clearml.conf.read_text())
+    (tmp_path / "clearml.conf").write_text(text)
+    done = clearml.run("run=local", CLEARML_CONFIG_FILE=str(tmp_path / "clearml.conf"))
+    assert done.returncode == 2
+    assert re.search(r"^error: the ClearML server \S+ takes no such login; ", done.stderr)
+    text = re.sub(r"\bcredentials\b", "other", text)
+    (tmp_path / "clearml.conf").write_text(text)
+    done = clearml.run("run=local", CLEARML_CONFIG_FILE=str(tmp_path / "clearml.conf"))
+    assert done.returncode == 2
+    assert re.search(r"^error: no credentials for the ClearML server \S+; ", done.stderr)
+
+
+def test_a_step_that_fails_once_is_tried_again(clearml: ClearML, local: str) -> None:
+    module = clearml.checkout.root / "components/evaluate/evaluation.py"
+    text = module.read_text()
+    marker = clearml.home / "failed once"
+    broken = f"""
+from pathlib import Path as _Path
+if not _Path({str(marker)!r}).exists():
+    _Path({str(marker)!r}).touch()
+    raise RuntimeError("a passing trouble")
+"""
+    module.write_text(f"{text}\n{broken}")
+    try:
+        done = clearml.run("run=local")
+    finally:
+        module.write_text(text)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "RuntimeError: a passing trouble" in done.stdout + done.stderr
+    step = clearml.steps(clearml.controllers()[0]["id"])["evaluate"]
+    assert step["status"] == "completed"
