@@ -5,10 +5,27 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+PARSE_ATTEMPTS = 50
+
+
+def parse(file: Path) -> ast.Module:
+    """The syntax tree of a Python file.
+
+    CPython 3.11.7 raised SystemError ("AST constructor recursion depth mismatch") here once: it
+    keeps one depth for all threads, and ClearML parses in a thread of its own. So try again.
+    """
+    text = file.read_text(encoding="utf-8")
+    for _ in range(PARSE_ATTEMPTS - 1):
+        try:
+            return ast.parse(text)
+        except SystemError:
+            time.sleep(0.01)
+    return ast.parse(text)
 
 
 class _Bare(ast.NodeTransformer):
@@ -33,7 +50,7 @@ def source_hash(path: str) -> str:
     """A hash of a file below the root: of a Python file without comments, docstrings and layout."""
     file = ROOT / path
     if file.suffix == ".py":
-        tree = _Bare().visit(ast.parse(file.read_text(encoding="utf-8")))
+        tree = _Bare().visit(parse(file))
         content = ast.unparse(tree).encode()
     else:
         content = file.read_bytes()

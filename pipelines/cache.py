@@ -20,7 +20,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from components.files import read_json, write_json
-from components.source import ROOT, source_hash
+from components.source import ROOT, parse, source_hash
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +77,13 @@ def dependencies(stage: str, parameters: dict[str, str], inputs: dict[str, str])
     )
 
 
+def read_sources(stages: Iterable[str]) -> None:
+    """Read the source of all stages now, before another thread of this process parses, too."""
+    for stage in stages:
+        for path in source_files(stage):
+            source_hash(path)
+
+
 @functools.cache
 def source_files(stage: str) -> tuple[str, ...]:
     """The files that a step of `stage` uses, relative to the root: its imports, followed.
@@ -120,7 +127,7 @@ def _project_files(name: str) -> list[Path]:
 def _imported_names(path: Path) -> tuple[str, ...]:
     """Every dotted name that a Python file imports, wherever in the file."""
     names = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parse(path)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:

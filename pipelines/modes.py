@@ -15,7 +15,7 @@ from typing import TextIO
 from components.files import read_json
 from components.schema import BadInput
 from components.source import ROOT
-from pipelines import parameters
+from pipelines import cache, parameters
 from pipelines.parameters import Config
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ class _WithoutClearML(io.TextIOBase):
 def run(config: Config, folder: Path) -> float | None:
     """Run the pipeline; returns the test accuracy, or None when nothing was evaluated here."""
     os.environ.setdefault("CLEARML_CONFIG_PATH", str(SDK_SETTINGS))
+    cache.read_sources(parameters.STAGES)
     modes: dict[str, Callable] = {"offline": _offline, "local": _local, "queue": _queue}
     return modes[config.run.mode](config, folder)
 
@@ -120,6 +121,7 @@ def rerun(base: str, config: Config, changed: set[str]) -> None:
 def on_agent(composed: dict[str, str], folder: Path) -> float | None:
     """Run as the controller's task: its parameters, which a person may have edited, win."""
     os.environ.setdefault("CLEARML_CONFIG_PATH", str(SDK_SETTINGS))
+    cache.read_sources(parameters.STAGES)
     from pipelines import server
 
     try:
