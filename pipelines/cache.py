@@ -19,12 +19,15 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from components.files import read_json, write_json
 from components.source import ROOT, parse, source_hash
 
 log = logging.getLogger(__name__)
 
 PROJECT_PACKAGES = ("components",)
+IMPORTED_AS = {"PIL": "pillow", "sklearn": "scikit-learn"}  # where the names differ
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def dependencies(stage: str, parameters: dict[str, str], inputs: dict[str, str])
         parameters=parameters,
         inputs=inputs,
         source={path: source_hash(path) for path in files},
-        packages={name: _version(name) for name in packages_of(files)},
+        packages={name: _version(name, stage) for name in packages_of(files)},
     )
 
 
@@ -149,22 +152,22 @@ def packages_of(files: Iterable[str]) -> set[str]:
 
 @functools.cache
 def _distribution(module: str) -> str:
-    try:
-        importlib.metadata.version(module)
-        return module
-    except importlib.metadata.PackageNotFoundError:
-        return next(iter(_all_distributions().get(module, [module])))
+    """The name under which a module is installed, also where it is not."""
+    return IMPORTED_AS.get(module, module)
 
 
-@functools.cache
-def _all_distributions() -> Mapping[str, list[str]]:
-    return importlib.metadata.packages_distributions()
+def _version(distribution: str, stage: str) -> str:
+    """The installed version, or else the one that an agent would install for the step.
 
-
-def _version(distribution: str) -> str:
+    An agent's controller has no TensorFlow, but the steps that it starts do.
+    """
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
+        lines = (ROOT / "components" / stage / "requirements.txt").read_text().splitlines()
+        for pinned in map(Requirement, lines):
+            if pinned.name == distribution and (not pinned.marker or pinned.marker.evaluate()):
+                return str(pinned.specifier).removeprefix("==")
         return "missing"
 
 

@@ -13,7 +13,7 @@ from pipelines.cache import packages_of, source_files
 from pipelines.parameters import STAGES
 
 LOCK = ROOT / "requirements.lock"
-CONTROLLER = {"clearml", "hydra-core", "omegaconf", "numpy", "pillow", "tqdm"}
+CONTROLLER = {"clearml", "hydra-core", "omegaconf", "numpy", "packaging", "pillow", "tqdm"}
 
 
 def locked(names: set[str]) -> str:

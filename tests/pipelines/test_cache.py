@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib.metadata
 import logging
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from components import source
 from pipelines import cache
 from pipelines.cache import Dependencies, Records, reasons
+from pipelines.parameters import STAGES
 
 STEP = Dependencies(
     stage="train",
@@ -79,6 +81,35 @@ def test_the_packages_of_a_stage_are_found_from_its_imports() -> None:
     assert "tensorflow" in cache.packages_of(cache.source_files("train"))
     assert "pillow" in cache.packages_of(cache.source_files("ingest"))
     assert "tensorflow" not in cache.packages_of(cache.source_files("preprocess"))
+
+
+def test_every_package_is_known_by_the_name_it_is_installed_under() -> None:
+    installed = {
+        name.lower().replace("_", "-")
+        for names in importlib.metadata.packages_distributions().values()
+        for name in names
+    }
+    for stage in STAGES:
+        assert cache.packages_of(cache.source_files(stage)) <= installed
+
+
+def test_what_is_not_installed_here_counts_as_the_agents_would_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So that a controller without TensorFlow finds what a laptop with it has trained."""
+    here = cache.dependencies("train", {}, {}).packages
+
+    def version(name: str) -> str:
+        if name in ("tensorflow", "keras"):
+            raise importlib.metadata.PackageNotFoundError(name)
+        return here[name]
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    lock = (source.ROOT / "requirements.lock").read_text()
+    packages = cache.dependencies("train", {}, {}).packages
+    assert packages.keys() == here.keys()
+    assert f"tensorflow=={packages['tensorflow']}\n" in lock
+    assert f"keras=={packages['keras']} " in lock
 
 
 @pytest.mark.parametrize(
