@@ -17,6 +17,7 @@ from clearml.automation.job import ClearmlJob, LocalClearmlJob
 from clearml.backend_api import Session
 from clearml.backend_api.session.defs import MissingConfigError
 from clearml.backend_api.session.session import LoginError
+from clearml.backend_interface.session import SendError
 
 from components import reporting
 from components.files import read_json
@@ -222,7 +223,11 @@ class ServerSteps(Steps):
                 "fields": ["hyperparams.kwargs.fingerprint.value"],
                 "pattern": f"^{fingerprint}$",
             }
-        tasks = Task.get_tasks(task_name=f"^{stage}$", task_filter=wanted)
+        try:
+            tasks = Task.get_tasks(task_name=f"^{stage}$", task_filter=wanted)
+        except (SendError, ValueError) as error:
+            log.warning("ignoring earlier steps: the server does not list them (%s)", error)
+            return []
         return [record for task in tasks if (record := _record(task))]
 
 
