@@ -85,9 +85,8 @@ def test_the_packages_of_a_stage_are_found_from_its_imports() -> None:
 
 def test_every_package_is_known_by_the_name_it_is_installed_under() -> None:
     installed = {
-        name.lower().replace("_", "-")
-        for names in importlib.metadata.packages_distributions().values()
-        for name in names
+        distribution.metadata["Name"].lower().replace("_", "-")
+        for distribution in importlib.metadata.distributions()
     }
     for stage in STAGES:
         assert cache.packages_of(cache.source_files(stage)) <= installed
