@@ -115,7 +115,7 @@ class ServerSteps(Steps):
         )
         # The decorator sets its own callback when the pipeline is called, so ours comes after it.
         for job in (ClearmlJob, LocalClearmlJob):
-            job.register_hashing_callback(_cache_key)
+            job.register_hashing_callback(self._cache_key)
         for stage in STAGES:
             node = self._node(stage)
             node.queue = getattr(config.run.queues, stage)
@@ -141,7 +141,10 @@ class ServerSteps(Steps):
         return self._call(component, arguments, wanted.fingerprint)
 
     def reuse(self, component: Callable, record: Record, arguments: dict[str, str]) -> str:
-        return self._call(component, arguments, record.dependencies.fingerprint)
+        # ClearML shows the step as cached, if perhaps by another task of the same fingerprint;
+        # what goes on is the output that was checked.
+        made = self._call(component, arguments, record.dependencies.fingerprint)
+        return record.reference if self._node(component.__name__).job.is_cached_task() else made
 
     def existing(self, stage: str, reference: str) -> str:
         if reference != "latest":
@@ -202,6 +205,14 @@ class ServerSteps(Steps):
                 if stage == "evaluate":
                     self.accuracy = read_json(made / "metrics.json")["accuracy"]
 
+    def _cache_key(self, step: dict[str, Any]) -> dict[str, Any]:
+        """What ClearML hashes of a step: our fingerprint, not commit, branch and repository.
+
+        Within the project, which is where `find` looks as well.
+        """
+        fingerprint = step["hyper_params"].get("kwargs/fingerprint")
+        return {"fingerprint": fingerprint, "project": self.project} if fingerprint else step
+
     def _node(self, stage: str) -> Any:
         return self.pipeline.get_pipeline_dag()[stage]
 
@@ -246,9 +257,3 @@ def _record(task: Task) -> Record | None:
     return Record(
         described, reference, run=task.parent or task.id, finished=str(task.data.completed)
     )
-
-
-def _cache_key(step: dict[str, Any]) -> dict[str, Any]:
-    """What ClearML hashes of a step: our fingerprint in place of commit, branch and repository."""
-    fingerprint = step["hyper_params"].get("kwargs/fingerprint")
-    return {"fingerprint": fingerprint} if fingerprint else step
