@@ -147,13 +147,7 @@ def packages_of(files: Iterable[str]) -> set[str]:
         for name in _imported_names(ROOT / path)
     }
     third_party = modules - set(sys.stdlib_module_names) - set(PROJECT_PACKAGES)
-    return {_distribution(module) for module in third_party}
-
-
-@functools.cache
-def _distribution(module: str) -> str:
-    """The name under which a module is installed, also where it is not."""
-    return IMPORTED_AS.get(module, module)
+    return {IMPORTED_AS.get(module, module) for module in third_party}
 
 
 def _version(distribution: str, stage: str) -> str:

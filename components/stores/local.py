@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import time
@@ -22,16 +21,9 @@ class LocalStore:
         self.temporary = outputs / "tmp"
 
     def publish_dataset(self, folder: Path, parent: str | None) -> str:
-        """Keep a raw or processed dataset; it is named by its kind and content.
-
-        A raw one may only point to the files of its source, so where they lie counts as well.
-        """
+        """Keep a raw or processed dataset; it is named by its kind and content."""
         info = read_json(folder / "dataset.json")
-        content = info["content"]
-        if info.get("root"):
-            text = f"{info['root']} {file_hash(folder / 'images.csv')}"
-            content = hashlib.sha256(text.encode()).hexdigest()
-        return self._publish(folder, f"datasets/{info['kind']}-{content[:12]}")
+        return self._publish(folder, f"datasets/{info['kind']}-{info['content'][:12]}")
 
     def publish_model(self, folder: Path, dataset: str) -> str:
         """Keep a model; it is named by its architecture and weights."""
