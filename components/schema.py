@@ -153,16 +153,20 @@ def parameters_of(schema: type) -> dict[str, Parameter]:
     return found
 
 
-def parse(schema: type[T], texts: Mapping[str, str], stage: str) -> T:
-    """An instance of `schema` from texts by dotted name; unknown and missing names are errors."""
+def parse(schema: type[T], texts: Mapping[str, str], stage: str = "") -> T:
+    """An instance of `schema` from texts by dotted name; unknown and missing names are errors.
+
+    Errors name a parameter as `stage.name`, or as `name` alone without a stage.
+    """
     known = parameters_of(schema)
+    prefix = f"{stage}." if stage else ""
     for name in texts:
         if name not in known:
-            raise unknown_name(f"{stage}.{name}", [f"{stage}.{other}" for other in known])
-    missing = [f"{stage}.{name}" for name in known if name not in texts]
+            raise unknown_name(f"{prefix}{name}", [f"{prefix}{other}" for other in known])
+    missing = [f"{prefix}{name}" for name in known if name not in texts]
     if missing:
         raise BadInput(f"{missing[0]}: no value is given; set {missing[0]}=...")
-    values = {name: known[name].parse(texts[name], f"{stage}.{name}") for name in known}
+    values = {name: known[name].parse(texts[name], f"{prefix}{name}") for name in known}
     return _build(schema, values, "")
 
 

@@ -16,12 +16,10 @@ from components.files import read_json
 from components.schema import BadInput
 from components.source import ROOT
 from pipelines import cache, parameters
+from pipelines.commands import use_sdk_settings
 from pipelines.parameters import Config
 
 log = logging.getLogger(__name__)
-
-# Layered below the user's clearml.conf: settings of the SDK that save waiting, in steps as well.
-SDK_SETTINGS = Path(__file__).parent / "clearml"
 
 _PLAIN_TASK = dict(
     task_type="controller",
@@ -51,7 +49,7 @@ class _WithoutClearML(io.TextIOBase):
 
 def run(config: Config, folder: Path) -> float | None:
     """Run the pipeline; returns the test accuracy, or None when nothing was evaluated here."""
-    os.environ.setdefault("CLEARML_CONFIG_PATH", str(SDK_SETTINGS))
+    use_sdk_settings()
     cache.read_sources(parameters.STAGES)
     modes: dict[str, Callable] = {"offline": _offline, "local": _local, "queue": _queue}
     return modes[config.run.mode](config, folder)
@@ -111,7 +109,7 @@ def rerun(base: str, config: Config, changed: set[str]) -> None:
     """Enqueue an earlier run again, with the changed parameters."""
     if config.run.mode != "queue":
         raise BadInput(f"rerun={base}: needs run=queue")
-    os.environ.setdefault("CLEARML_CONFIG_PATH", str(SDK_SETTINGS))
+    use_sdk_settings()
     from pipelines import enqueue, server
 
     server.check_connection()
@@ -120,7 +118,7 @@ def rerun(base: str, config: Config, changed: set[str]) -> None:
 
 def on_agent(composed: dict[str, str], folder: Path) -> float | None:
     """Run as the controller's task: its parameters, which a person may have edited, win."""
-    os.environ.setdefault("CLEARML_CONFIG_PATH", str(SDK_SETTINGS))
+    use_sdk_settings()
     cache.read_sources(parameters.STAGES)
     from pipelines import server
 

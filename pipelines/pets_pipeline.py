@@ -5,24 +5,19 @@ python pipelines/pets_pipeline.py train.epochs=5 train/optimizer=sgd
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from components.schema import BadInput
 from pipelines import modes, parameters
-
-BAD_INPUT = 2  # exit code
+from pipelines.commands import refuse, refusing
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
@@ -42,7 +37,7 @@ def compose(composed: DictConfig) -> float | None:
         return modes.run(config, folder)
     except BadInput as error:
         _forget(folder)
-        _refuse(error)  # here, as Hydra would add lines of its own to what passes through it
+        refuse(error)  # here, as Hydra would add lines of its own to what passes through it
 
 
 def _split(composed: DictConfig) -> tuple[str | None, dict[str, str]]:
@@ -74,28 +69,13 @@ def _forget(folder: Path) -> None:
             path.rmdir()
 
 
-def _refuse(problem: object) -> NoReturn:
-    """End with one line that says what to change."""
-    print(f"error: {problem}", file=sys.stderr)
-    sys.exit(BAD_INPUT)
-
-
 def main() -> None:
     """Compose and run; exit code 2 for a mistake of the user's."""
     if {"-h", "--help"} & set(sys.argv):
         print(parameters.help_text())
         return
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises, and we find the words
-    try:
+    with refusing(lambda problem: parameters.explain(sys.argv[1:], problem)):
         compose()
-    except (HydraException, OmegaConfBaseException) as error:
-        _refuse(parameters.explain(sys.argv[1:], str(error)))
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        _refuse(f"run.outputs: can't write {error.filename} ({error.strerror})")
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        _refuse(f"run.outputs: the disk is full ({error.filename}); free space and run again")
 
 
 if __name__ == "__main__":
