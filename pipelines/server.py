@@ -29,6 +29,7 @@ from pipelines import parameters
 from pipelines.cache import Dependencies, Record, reasons
 from pipelines.parameters import STAGES, Config
 from pipelines.steps import Steps
+from pipelines.trials import keep_task
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ def run_controller(config: Config, folder: Path) -> float | None:
     def make_step(settings: Config) -> ServerSteps:
         made.append(ServerSteps(settings, folder))
         made[0].prepare(settings)
+        keep_task(made[0].controller, folder)
         return made[0]
 
     try:
@@ -204,6 +206,7 @@ class ServerSteps(Steps):
                     function(logger, made)
                 if stage == "evaluate":
                     self.accuracy = read_json(made / "metrics.json")["accuracy"]
+        self.keep_result()
 
     def _cache_key(self, step: dict[str, Any]) -> dict[str, Any]:
         """What ClearML hashes of a step: our fingerprint, not commit, branch and repository.
