@@ -11,6 +11,7 @@ from clearml.backend_api.session.client import APIClient
 
 from components.schema import BadInput
 from components.source import ROOT
+from components.stores import steps_project
 from pipelines import parameters
 from pipelines.dag import NAME
 from pipelines.parameters import STAGES, Config, Queues, Run
@@ -26,7 +27,7 @@ def submit(config: Config) -> Task:
     check_queues(config.run, APIClient())
     stored = parameters.by_section(parameters.texts_of(config))
     task = Task.create(
-        project_name=_project(config.run),
+        project_name=steps_project(config.run.project),
         task_name=NAME,
         task_type="controller",
         script=ENTRY,
@@ -65,7 +66,7 @@ def _earlier(base: str, run: Run) -> Task:
     if base == "latest":
         wanted = {"order_by": ["-created"], "system_tags": ["pipeline", "-archived"]}
         found = Task.get_tasks(
-            project_name=f"^{_project(run)}$",
+            project_name=f"^{steps_project(run.project)}$",
             task_filter=wanted | {"type": ["controller"], "search_hidden": True},
         )
         if not found:
@@ -77,10 +78,6 @@ def _earlier(base: str, run: Run) -> Task:
     if not found:
         raise BadInput(f"rerun={base}: no pipeline run of that id on the server")
     return Task.get_task(task_id=base)
-
-
-def _project(run: Run) -> str:
-    return f"{run.project}/.pipelines/{NAME}"
 
 
 def _enqueue(task: Task, run: Run) -> Task:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -61,6 +62,8 @@ def _offline(config: Config, folder: Path) -> float | None:
     from pipelines.offline import OfflineSteps
 
     steps = OfflineSteps(config, folder)  # before the components are imported, as they ask where
+    # ClearML keeps a copy of each offline session, which nobody looks for: not in the user's home.
+    os.environ["CLEARML_CACHE_DIR"] = str(steps.store.temporary / f"{os.getpid()}-clearml")
     from clearml import PipelineDecorator, Task
 
     from pipelines.dag import NAME, connect, pipeline
@@ -72,8 +75,12 @@ def _offline(config: Config, folder: Path) -> float | None:
     PipelineDecorator.debug_pipeline()
     with contextlib.redirect_stdout(_WithoutClearML(sys.stdout)):
         # Ahead of the pipeline, which would turn automatic logging on.
-        Task.init(config.run.project, NAME, auto_connect_frameworks=False, **_PLAIN_TASK)
-        pipeline(config, lambda _: steps)(**parameters.texts_of(config))
+        task = Task.init(config.run.project, NAME, auto_connect_frameworks=False, **_PLAIN_TASK)
+        try:
+            pipeline(config, lambda _: steps)(**parameters.texts_of(config))
+        finally:
+            task.close()
+            shutil.rmtree(os.environ["CLEARML_CACHE_DIR"], ignore_errors=True)
     return steps.accuracy
 
 

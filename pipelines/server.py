@@ -23,7 +23,7 @@ from components import reporting
 from components.files import read_json
 from components.schema import BadInput
 from components.step import BAD_INPUT, DEPENDENCIES, end_as_failed
-from components.stores import PIPELINE
+from components.stores import steps_project
 from components.stores.server import ServerStore
 from pipelines import parameters
 from pipelines.cache import Dependencies, Record, reasons
@@ -105,7 +105,7 @@ class ServerSteps(Steps):
         self.poll_seconds = 0.5 if config.run.mode == "local" else 2.0
         self.controller = Task.current_task()
         self.pipeline = PipelineDecorator.get_current_pipeline()
-        project = f"{config.run.project}/.pipelines/{PIPELINE}"
+        project = steps_project(config.run.project)
         self.project = Task.get_project_id(project, search_hidden=True)
 
     def prepare(self, config: Config) -> None:

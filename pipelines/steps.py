@@ -66,6 +66,8 @@ class Steps(ABC):
         stage = component.__name__
         if self._left_out(stage, references):
             return self.references.get(stage)
+        if stage == "evaluate":
+            references["champion"] = self._opponent(settings.gate, references["model"])
         wanted = self._dependencies(stage, settings, references)
         began = time.monotonic()
         record, why = self._decide(wanted)
@@ -98,6 +100,8 @@ class Steps(ABC):
         if unknown:
             log.info("%-10s run: unless the new %s is the same", stage, " and ".join(unknown))
             return UNKNOWN
+        if stage == "evaluate":
+            references["champion"] = self._opponent(settings.gate, references["model"])
         record, why = self._decide(self._dependencies(stage, settings, references))
         log.info("%-10s %s", stage, f"reuse: made by run {record.run}" if record else f"run: {why}")
         return record.reference if record else UNKNOWN
@@ -124,6 +128,16 @@ class Steps(ABC):
                 )
         return False
 
+    def _opponent(self, gate: str, model: str) -> str:
+        """The champion that the model is compared with; empty for none."""
+        champion = "" if gate == "off" else self.store.champions.opponent(model)
+        if champion and not self.store.is_intact(champion):
+            raise BadInput(
+                f"evaluate.gate={gate}: the champion {champion} is gone or was altered; "
+                "choose another with python pipelines/champion.py"
+            )
+        return champion
+
     def _dependencies(
         self, stage: str, settings: Any, references: dict[str, str | None]
     ) -> Dependencies:
@@ -131,7 +145,7 @@ class Steps(ABC):
         texts = {
             name: text for name, text in to_texts(settings).items() if known[name].affects_result
         }
-        inputs = {name: str(reference) for name, reference in references.items()}
+        inputs = {name: reference for name, reference in references.items() if reference}
         if stage == "ingest":
             inputs["images of the source"] = str(
                 sources.fingerprint(settings, self.store.resolve_dataset)

@@ -13,7 +13,7 @@ from components import shipping
     repo=shipping.repository(),
     auto_connect_frameworks=False,
 )
-def evaluate(model, dataset, fingerprint="", **parameters):
+def evaluate(model, dataset, champion="", fingerprint="", **parameters):
     """Score a model on the test images of a dataset; returns the reference of the evaluation."""
     from components import storage
     from components.evaluate.evaluation import evaluate_model
@@ -24,5 +24,9 @@ def evaluate(model, dataset, fingerprint="", **parameters):
     with step("evaluate"), storage.workspace() as folder:
         settings = parse(Evaluate, parameters, "evaluate")
         store = storage.store()
-        evaluate_model(store.fetch(model), store.fetch(dataset), folder, settings)
-        return store.publish_evaluation(folder)
+        in_use = store.fetch(champion) if champion else None
+        metrics = evaluate_model(store.fetch(model), store.fetch(dataset), folder, settings, in_use)
+        evaluation = store.publish_evaluation(folder)
+        if settings.gate == "promote" and metrics["gate"]["verdict"] == "promote":
+            store.champions.promote(model, champion, metrics["gate"]["reason"], evaluation)
+        return evaluation

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from components.dataset import load_images, load_info
+from components.dataset import load_info
 from components.evaluate import figures
-from components.evaluate.gate import Decision, compare, refuse_overlap
+from components.evaluate.gate import UNOPPOSED, compare, refuse_overlap
 from components.evaluate.inference import Classifier, predict, sample
 from components.evaluate.parameters import Evaluate
 from components.evaluate.predictions import Predictions
@@ -31,14 +31,12 @@ def evaluate_model(
     folder: Path,
     settings: Evaluate,
     champion: Path | None = None,
-    champion_dataset: Path | None = None,
 ) -> dict[str, Any]:
     """Score a model on the test images and fill `folder`; returns the content of metrics.json.
 
     Writes `metrics.json`, `predictions.csv`, `tables/*.csv`, `figures/*.png`, `report.html`, and
-    `decision.json` when there is a `champion` (a model's folder) to compare with and the gate is
-    not off. `champion_dataset` is the dataset that it was trained on, if not `dataset`. `BadInput`
-    for what can't be scored or compared.
+    unless the gate is off, `decision.json`; with a `champion` (a model's folder) to compare with,
+    also `champion_predictions.csv`. `BadInput` for what can't be scored or compared.
     """
     info = _check(dataset)
     classifier = Classifier(model)
@@ -66,11 +64,15 @@ def evaluate_model(
             settings.confidence_level,
             settings.seed,
         )
-    if champion is not None:
-        decision = judge(test, champion, dataset, champion_dataset, settings)
-        metrics["gate"] = decision.to_json()
+    if settings.gate != "off":
+        metrics["gate"] = UNOPPOSED
+        if champion is not None:
+            old = predict_with_champion(test, champion, dataset, settings)
+            old.write_csv(folder / "champion_predictions.csv")
+            decision = compare(old.correct, test.correct, settings.confidence_level, settings.seed)
+            metrics["gate"] = decision.to_json()
         write_json(folder / "decision.json", metrics["gate"])
-        log.info("gate: %s", decision.reason)
+        log.info("gate: %s", metrics["gate"]["reason"])
     metrics = plain(metrics)
     write_json(folder / "metrics.json", metrics)
     test.write_csv(folder / "predictions.csv")
@@ -90,32 +92,20 @@ def evaluate_model(
     return metrics
 
 
-def judge(
-    test: Predictions,
-    champion: Path,
-    dataset: Path,
-    champion_dataset: Path | None,
-    settings: Evaluate,
-) -> Decision:
-    """Score the champion on the same test images and compare.
-
-    `BadInput` if it was trained on one of them, or on a dataset that is neither this one nor given.
-    """
+def predict_with_champion(
+    test: Predictions, champion: Path, dataset: Path, settings: Evaluate
+) -> Predictions:
+    """What the champion says of the same images; `BadInput` if it was trained on one of them."""
     classifier = Classifier(champion, role="champion")
-    if champion_dataset is None:
-        if classifier.info["dataset"] != load_info(dataset)["content"]:
-            raise BadInput(
-                f"the dataset of the champion {champion.name} is gone, so it can't "
-                "be told whether it was trained on the test images"
-            )
-        champion_dataset = dataset
-    refuse_overlap(
-        (image.sha256 for image in test.images),
-        (i.sha256 for i in load_images(champion_dataset) if i.split in ("train", "validation")),
-        champion.name,
-    )
-    old = predict(classifier, dataset, "test", test.classes, settings.batch_size)
-    return compare(old.correct, test.correct, settings.confidence_level, settings.seed)
+    try:
+        seen = (champion / "trained_on.txt").read_text().split()
+    except OSError:
+        raise BadInput(
+            f"the champion {champion.name} does not tell which images it was trained on, so it "
+            "can't be compared; choose one that does: python pipelines/champion.py promote=..."
+        ) from None
+    refuse_overlap((image.sha256 for image in test.images), seen, champion.name)
+    return predict(classifier, dataset, "test", test.classes, settings.batch_size)
 
 
 def draw_figures(

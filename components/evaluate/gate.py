@@ -23,6 +23,7 @@ from scipy.stats import binomtest
 from components.schema import BadInput
 
 RESAMPLES = 2000
+UNOPPOSED = {"verdict": "promote", "reason": "promote: there is no champion to compare with"}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ from components.schema import parameter
 class Evaluate:
     """What is measured and shown; a part that is switched off costs nothing."""
 
+    gate: str = parameter(choices=("off", "compare", "promote"), form=True)
+    """What of the champion, the model in use: nothing, a comparison with it on the same images, or
+    also its replacement if the new model is better."""
     batch_size: int = parameter(at_least=1, affects_result=False)
     "Images a forward pass."
     confidence_level: float = parameter(above=0, at_most=0.999)

@@ -40,6 +40,7 @@ def _tables(metrics: dict[str, Any]) -> Iterator[tuple[str, list[Row]]]:
             for figure, value in row.items()
         ],
     )
+    yield "gate", [{"figure": name, "value": v} for name, v in metrics.get("gate", {}).items()]
     thresholds = metrics.get("thresholds", {})
     yield "thresholds", [{"class": name} | row for name, row in thresholds.items()]
     for name in ("slices", "robustness"):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from components.files import file_hash, read_json, write_json
 from components.schema import BadInput
+from components.stores.local_champions import LocalChampions
 
 SEAL = "sealed.json"  # size and sha256 of every other file of a published folder
 
@@ -19,6 +20,7 @@ class LocalStore:
     def __init__(self, outputs: Path) -> None:
         self.outputs = outputs
         self.temporary = outputs / "tmp"
+        self.champions = LocalChampions(outputs / "champion.json", self.is_intact)
 
     def publish_dataset(self, folder: Path, parent: str | None) -> str:
         """Keep a raw or processed dataset; it is named by its kind and content."""

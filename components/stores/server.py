@@ -17,8 +17,9 @@ from clearml.config import get_cache_dir
 from components import reporting
 from components.files import read_json
 from components.schema import BadInput
+from components.stores import STEPS
+from components.stores.server_champions import ServerChampions
 
-PIPELINES = "/.pipelines/"  # ClearML keeps the steps in a hidden project below this name
 DETAILS = "details"  # artifact with the files of a model, beside its weights, or of an evaluation
 CHUNK_MB = 512
 
@@ -30,7 +31,8 @@ class ServerStore:
         """For the task of this process; `project` names another's, to look only."""
         self.task = Task.current_task()
         # Without the part where ClearML keeps the steps, which the user does not know.
-        self.project = project or self.task.get_project_name().partition(PIPELINES)[0]
+        self.project = project or self.task.get_project_name().partition(STEPS)[0]
+        self.champions = ServerChampions(self.project)
 
     def publish_dataset(self, folder: Path, parent: str | None) -> str:
         """Upload a dataset unless the same content is there already; returns its id."""

@@ -22,6 +22,7 @@ CONTENT = "c0ffee" * 10
 def settings(**changes: object) -> Evaluate:
     """Small and quick settings with everything switched on."""
     values = {
+        "gate": "compare",
         "batch_size": 8,
         "confidence_level": 0.95,
         "bootstrap_resamples": 100,
@@ -137,6 +138,7 @@ def make_model(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), seed: in
         "content": "beef" * 16,
     }
     (folder / "model.json").write_text(json.dumps(info))
+    (folder / "trained_on.txt").write_text("0123abcd\n")
     with (folder / "history.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(

@@ -50,6 +50,8 @@ def test_everything_is_there(evaluation):
     assert set(metrics) >= PARTS | {"intervals", "gate"}
     assert metrics["gate"]["verdict"] == "tie"  # the champion is the same model
     assert json.loads((evaluation / "decision.json").read_text()) == metrics["gate"]
+    old, new = "champion_predictions.csv", "predictions.csv"
+    assert (evaluation / old).read_text() == (evaluation / new).read_text()
     assert metrics["intervals"]["accuracy"][0] < metrics["accuracy"]
     figures = {path.stem for path in (evaluation / "figures").glob("*.png")}
     assert figures >= FIGURES
@@ -65,6 +67,7 @@ def test_the_same_again_is_the_same(evaluation, model, dataset, tmp_path):
 
 def test_each_part_can_be_switched_off(model, dataset, tmp_path):
     plain = settings(
+        gate="off",
         bootstrap_resamples=0,
         temperature_scaling=False,
         curves=False,
@@ -196,17 +199,23 @@ def test_another_order_of_classes_is_no_matter(evaluation, dataset, tmp_path):
 
 
 def test_a_champion_that_saw_the_test_images_is_refused(model, dataset, tmp_path):
-    images = load_images(dataset)
-    leaking = shutil.copytree(dataset, tmp_path / "leaking")
-    save_images(leaking, [image._replace(split="train") for image in images[:25]], "processed")
-    message = refusal(
-        model, dataset, tmp_path, settings(), champion=model, champion_dataset=leaking
-    )
-    assert "of the 20 test images" in message
-    info = json.loads((model / "model.json").read_text())
-    stranger = shutil.copytree(model, tmp_path / "stranger")
-    (stranger / "model.json").write_text(json.dumps(info | {"dataset": "other"}))
-    assert "is gone" in refusal(model, dataset, tmp_path, settings(), champion=stranger)
+    leaking = shutil.copytree(model, tmp_path / "leaking")
+    seen = [image.sha256 for image in load_images(dataset, "test")][:13]
+    (leaking / "trained_on.txt").write_text("\n".join(seen))
+    message = refusal(model, dataset, tmp_path, settings(), champion=leaking)
+    assert "was trained on 13 of the 20 test images" in message
+    (leaking / "trained_on.txt").unlink()
+    message = refusal(model, dataset, tmp_path, settings(), champion=leaking)
+    assert "the champion leaking does not tell which images it was trained on" in message
+
+
+def test_a_model_without_opponent_wins(model, dataset, tmp_path):
+    metrics = evaluate_model(model, dataset, tmp_path, settings())
+    assert metrics["gate"] == {
+        "verdict": "promote",
+        "reason": "promote: there is no champion to compare with",
+    }
+    assert "there is no champion to compare with" in (tmp_path / "report.html").read_text()
 
 
 def test_the_shipped_values_are_whole():

@@ -1,0 +1,72 @@
+"""The champion on a ClearML server: a tag in the model registry of the project."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields, replace
+
+from clearml import Model
+from clearml.backend_api.session.client import APIClient
+
+from components.champions import Champion, Champions, now
+from components.stores import steps_project
+
+CHAMPION, ROLLED_BACK = "champion", "rolled back"  # tags
+SECTION = "champion "  # how the keys of its metadata begin
+
+
+class ServerChampions(Champions):
+    """The tag `champion`, moved so that at no moment no model has it."""
+
+    def __init__(self, project: str) -> None:
+        self.project = project
+
+    def current(self) -> Champion | None:
+        found = [_champion(model) for model in self._tagged(CHAMPION)]
+        return max(found, key=lambda one: one.since) if found else None
+
+    def rolled_back(self, model: str) -> bool:
+        return ROLLED_BACK in (Model(model_id=model).tags or [])
+
+    def known(self, model: str) -> bool:
+        return bool(APIClient().models.get_all(id=[model], only_fields=["id"]))
+
+    def put(self, champion: Champion) -> None:
+        model = Model(model_id=champion.model)
+        if not model.published:
+            model.publish()
+        for name, text in asdict(champion).items():
+            if name != "model":
+                model.set_metadata(f"{SECTION}{name}", text, v_type="str")
+        _tag(model, add=CHAMPION, remove=ROLLED_BACK)
+        self._untag_others(champion.model)
+
+    def take_back(self, champion: Champion, to: str) -> None:
+        earlier = _champion(Model(model_id=to))
+        self.put(replace(earlier, since=now(), reason="rolled back to it"))
+        _tag(Model(model_id=champion.model), add=ROLLED_BACK)
+
+    def _tagged(self, tag: str) -> list[Model]:
+        try:
+            return Model.query_models(project_name=steps_project(self.project), tags=[tag])
+        except ValueError:  # no such project yet
+            return []
+
+    def _untag_others(self, champion: str) -> None:
+        for model in self._tagged(CHAMPION):
+            if model.id != champion:
+                _tag(model, remove=CHAMPION)
+
+
+def _champion(model: Model) -> Champion:
+    stored = model.get_all_metadata()
+    texts = {
+        field.name: stored.get(f"{SECTION}{field.name}", {}).get("value") or ""
+        for field in fields(Champion)
+    }
+    return Champion(**texts | {"model": model.id})
+
+
+def _tag(model: Model, add: str = "", remove: str = "") -> None:
+    tags = [tag for tag in model.tags or [] if tag not in (add, remove)]
+    # Not `model.tags = ...`, by which ClearML 2.1.12 can't take the last tag away.
+    APIClient().models.edit(model=model.id, tags=[*tags, add] if add else tags)
