@@ -5,10 +5,15 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.schema import BadInput
 from pipelines.commands import open_store
 from pipelines.parameters import Run
+
+if TYPE_CHECKING:
+    from components.stores.local import LocalStore
+    from components.stores.server import ServerStore
 
 CHAMPION = "champion"
 FILE = "model.keras"
@@ -23,13 +28,16 @@ def model_folder(model: str, run: Run) -> Path:
         return path
     with contextlib.redirect_stdout(sys.stderr):  # ClearML tells there what it downloads
         store = open_store(run)
-        reference = store.champion() if model == CHAMPION else model
-        if reference is None:
-            raise BadInput(
-                f"model={CHAMPION}: there is no champion yet; promote one with "
-                "evaluate.gate=promote"
-            )
-        folder = store.fetch(reference)
+        folder = store.fetch(_champion(store) if model == CHAMPION else model)
     if not (folder / FILE).is_file():
         raise BadInput(f"model={model}: is no model, but something else that a run made")
     return folder
+
+
+def _champion(store: LocalStore | ServerStore) -> str:
+    champion = store.champions.current()
+    if champion is None:
+        raise BadInput(
+            f"model={CHAMPION}: there is no champion yet; promote one with evaluate.gate=promote"
+        )
+    return champion.model

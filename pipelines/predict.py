@@ -14,7 +14,7 @@ from components.schema import BadInput, parameter
 from pipelines.commands import command
 from pipelines.parameters import Run
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pipelines.predict")  # whether run or imported
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import json
 import os
 import sys
@@ -43,6 +44,10 @@ def opened(name: str | None) -> Iterator[TextIO]:
             yield file
         check_free(name)  # it may have come to be in the meantime
         temporary.rename(path)
+    except OSError as error:
+        if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise BadInput(f"file={name}: can't be written ({error.strerror})") from None
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -35,7 +35,8 @@ def find_images(images: str) -> tuple[Iterable[str], int | None]:
     elif path.exists():
         found = [str(path)]
     elif glob.has_magic(images):
-        found = sorted(filter(os.path.isfile, glob.iglob(str(path), recursive=True)))
+        matching = glob.iglob(str(path), recursive=True)  # noqa: PTH207  Path has no such
+        found = sorted(filter(os.path.isfile, matching))
         if not found:
             raise BadInput(f"images={images}: the pattern matches no file")
     else:
