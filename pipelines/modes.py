@@ -93,7 +93,10 @@ def _local(config: Config, folder: Path) -> float | None:
     PipelineDecorator.run_locally()
     try:
         return server.run_controller(config, folder)
-    except server.StepFailed as error:
+    except (BadInput, server.StepFailed) as error:
+        server.mark_failed(error)
+        if isinstance(error, BadInput):
+            raise
         sys.exit(f"error: {error}")
 
 

@@ -71,7 +71,10 @@ def plan(config: Config, folder: Path) -> None:
 
 
 def run_controller(config: Config, folder: Path) -> float | None:
-    """Run the pipeline as its controller; returns the test accuracy."""
+    """Run the pipeline as its controller; returns the test accuracy.
+
+    Raises `BadInput` and `StepFailed`, which the caller tells the task of this process.
+    """
     from pipelines.dag import pipeline
 
     made: list[ServerSteps] = []
@@ -82,14 +85,15 @@ def run_controller(config: Config, folder: Path) -> float | None:
         keep_task(made[0].controller, folder)
         return made[0]
 
-    try:
-        pipeline(config, make_step)(**parameters.texts_of(config))
-    except (BadInput, StepFailed) as error:
-        made[0].controller.mark_failed(
-            status_reason="step failed", status_message=str(error), force=True
-        )
-        raise
+    pipeline(config, make_step)(**parameters.texts_of(config))
     return made[0].accuracy
+
+
+def mark_failed(error: Exception) -> None:
+    """Show on the page of this process's controller, if it came to be, why it failed."""
+    if controller := Task.current_task():
+        reason = BAD_INPUT if isinstance(error, BadInput) else "step failed"
+        controller.mark_failed(status_reason=reason, status_message=str(error), force=True)
 
 
 def end_on_agent(error: Exception) -> NoReturn:
