@@ -60,13 +60,14 @@ class ClearML:
 
     def controllers(self) -> list[dict[str, Any]]:
         """The pipeline's runs, the newest first."""
-        return self._tasks(type=["controller"])
+        return self.tasks(type=["controller"])
 
     def steps(self, controller: str) -> dict[str, dict[str, Any]]:
         """The steps that a run made itself, by stage."""
-        return {task["name"]: task for task in self._tasks(parent=controller)}
+        return {task["name"]: task for task in self.tasks(parent=controller)}
 
-    def _tasks(self, **wanted: Any) -> list[dict[str, Any]]:
+    def tasks(self, **wanted: Any) -> list[dict[str, Any]]:
+        """Runs and steps with these properties, the newest first."""
         project = self.api(
             "projects.get_all", name=f"^{self.name}/.pipelines/pets$", search_hidden=True
         )["projects"]
