@@ -142,6 +142,7 @@ def on_agent(composed: dict[str, str], folder: Path) -> float | None:
 
     try:
         config = parameters.read(composed | server.task_texts())
+        server.forget_graph()
         return server.run_controller(config, folder)
     except (BadInput, server.StepFailed) as error:
         server.end_on_agent(error)
