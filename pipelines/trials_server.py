@@ -47,7 +47,7 @@ def outcomes(tasks: list[str]) -> dict[str, Outcome]:
 
 
 def _outcome(task: dict[str, Any]) -> Outcome:
-    status = ENDS.get(task["status"], task["status"])
+    status = ENDS.get(str(task["status"]), str(task["status"]))
     started, completed = task.get("started"), task.get("completed")
     figures = {
         value["variant"]: value["value"]
