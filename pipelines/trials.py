@@ -134,8 +134,9 @@ def _pass_on(source: IO[str], target: TextIO, number: int, kept: deque[str]) -> 
 
     def copy() -> None:
         for line in source:
-            if line.strip():
-                kept.append(line.rstrip())
+            if not line.strip() or "%|" in line:  # a part of a progress bar
+                continue
+            kept.append(line.rstrip())
             target.write(f"[{number}] {line}")
             target.flush()
 
