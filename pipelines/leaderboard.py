@@ -72,7 +72,8 @@ def text(trials: list[Trial]) -> str:
         row = {name: _short(name, value) for name, value in row.items()}
         if low is not None:
             row["test accuracy"] += f" ({low:.3f}-{high:.3f})"
-        lines.append(row | {"where": where if status == COMPLETED else f"{status}: {reason}"})
+        told = ": ".join(filter(None, [status, reason]))
+        lines.append(row | {"where": where if status == COMPLETED else told})
     names = [name for name in lines[0] if any(line[name] for line in lines)]
     table = [names, *([line[name] for name in names] for line in lines)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]

@@ -121,7 +121,7 @@ def _conclude(known: list[Trial], folder: Path, run: Run) -> None:
         return
     for trial in known:
         if trial.status == trials.RUNNING:
-            trial.status, trial.reason = trials.FAILED, "interrupted"
+            trial.status = trials.INTERRUPTED
     print(f"\n{leaderboard.text(known)}\n")
     best = leaderboard.ranked(known)[0]
     table, picture = folder / "leaderboard.csv", folder / "leaderboard.png"

@@ -106,24 +106,26 @@ def _wait(mine: Announcement, wanted: Dependencies, project: str, poll: float) -
 def _others(mine: Announcement, wanted: Dependencies, project: str) -> list[dict[str, Any]]:
     """The tasks that go first: earlier announcements, and steps queued or running."""
     from clearml import Task
+    from clearml.backend_interface.session import SendError
 
-    found = Task.query_tasks(
-        task_filter={
-            "project": [project],
-            "status": ["queued", "in_progress"],
-            "search_hidden": True,
-            "_any_": {
-                "fields": [
-                    f"hyperparams.properties.{PROPERTY}.value",
-                    "hyperparams.kwargs.fingerprint.value",
-                ],
-                "pattern": wanted.fingerprint,
-            },
+    computing = {
+        "project": [project],
+        "status": ["queued", "in_progress"],
+        "search_hidden": True,
+        "_any_": {
+            "fields": [
+                f"hyperparams.properties.{PROPERTY}.value",
+                "hyperparams.kwargs.fingerprint.value",
+            ],
+            "pattern": wanted.fingerprint,
         },
-        additional_return_fields=[
-            *("name", "status", "parent", "hyperparams", "last_update", "execution.queue")
-        ],
-    )
+    }
+    fields = ["name", "status", "parent", "hyperparams", "last_update", "execution.queue"]
+    try:
+        found = Task.query_tasks(task_filter=computing, additional_return_fields=fields)
+    except (SendError, ValueError) as error:
+        log.warning("not waiting for other runs: the server does not list them (%s)", error)
+        return []
     planned = wanted.parameters | wanted.inputs
     others = []
     for task in found:
