@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 import uuid
@@ -99,7 +100,7 @@ def test_runs_that_start_together_go_one_after_the_other(project: Project) -> No
         thread.join(30)
     spans.sort()
     assert len(spans) == 3
-    assert all(end <= begin for (_, end), (begin, _) in zip(spans, spans[1:], strict=False))
+    assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(spans))
 
 
 def test_the_announcement_of_the_run_that_a_clone_was_made_from_does_not_count(

@@ -20,14 +20,14 @@ def hold(folder: Path, taken: multiprocessing.Event, seconds: float) -> None:
 
 def test_the_lock_is_held_by_one_process_and_freed_when_it_dies(tmp_path: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
-    taken = spawn.Event()
+    taken, unused = spawn.Event(), spawn.Event()
     holder = spawn.Process(target=hold, args=(tmp_path, taken, 60))
     holder.start()
     assert taken.wait(20)
     other = Dependencies("train", {"epochs": "2"}, {"dataset": "d"}, {}, {})
     with locked(tmp_path, other):  # another step does not wait
         pass
-    waiter = spawn.Process(target=hold, args=(tmp_path, spawn.Event(), 0))
+    waiter = spawn.Process(target=hold, args=(tmp_path, unused, 0))
     waiter.start()
     waiter.join(3)
     assert waiter.is_alive()
