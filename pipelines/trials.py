@@ -43,6 +43,8 @@ class Trial:
     validation: float | None = None
     test: float | None = None
     interval: list[float] = field(default_factory=list)  # of the test accuracy
+    objective: str = ""  # what trials are compared by, if another figure than an accuracy
+    reached: float | None = None  # of the objective
     task: str | None = None  # its controller on the server
     page: str | None = None
 
