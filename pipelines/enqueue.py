@@ -117,6 +117,22 @@ def check_checkout(run: Run) -> None:
 def check_queues(run: Run, client: APIClient) -> None:
     """`BadInput` for a missing queue, one without a worker, or a wait that would never end."""
     wanted = {name: getattr(run.queues, name) for name in Queues.__dataclass_fields__}
+    workers = _served(wanted, run, client)
+    shared = _shared(wanted.items())
+    if shared and workers.get(run.queues.controller, 0) < 2:
+        raise BadInput(
+            f"run.queues.controller={run.queues.controller}: {shared} uses it too, and one worker "
+            "would wait for itself; give the controller a queue of its own"
+        )
+
+
+def check_queue(stage: str, run: Run) -> None:
+    """`BadInput` for a missing queue of one stage, or one without a worker."""
+    _served({stage: getattr(run.queues, stage)}, run, APIClient())
+
+
+def _served(wanted: dict[str, str], run: Run, client: APIClient) -> dict[str, int]:
+    """How many workers each queue of the server has; `BadInput` where a wanted one has none."""
     existing = {queue.name for queue in client.queues.get_all(page_size=500, page=0)}
     for name, queue in wanted.items():
         if queue not in existing:
@@ -132,12 +148,7 @@ def check_queues(run: Run, client: APIClient) -> None:
                     f"run.queues.{name}={queue}: no agent serves it; start one "
                     f"(clearml-agent daemon --queue {queue}), or set run.idle_queues=true"
                 )
-    shared = _shared(wanted.items())
-    if shared and workers.get(run.queues.controller, 0) < 2:
-        raise BadInput(
-            f"run.queues.controller={run.queues.controller}: {shared} uses it too, and one worker "
-            "would wait for itself; give the controller a queue of its own"
-        )
+    return workers
 
 
 def _shared(wanted: Iterable[tuple[str, str]]) -> str | None:

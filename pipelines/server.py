@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,7 +27,7 @@ from components.schema import BadInput
 from components.step import BAD_INPUT, DEPENDENCIES, end_as_failed
 from components.stores import steps_project
 from components.stores.server import ServerStore
-from pipelines import parameters
+from pipelines import parameters, turns
 from pipelines.cache import Dependencies, Record, reasons
 from pipelines.parameters import STAGES, Config
 from pipelines.parts import PART, SHARED, make_parts
@@ -154,6 +155,9 @@ class ServerSteps(Steps):
         shared = wanted.stage == SHARED and self.shards > 1
         told = f", in {self.shards} parts at a time" if shared else ""
         return reasons(wanted, self._finished(wanted.stage)) + told
+
+    def alone(self, wanted: Dependencies) -> AbstractContextManager[None]:
+        return turns.announced(self.controller, wanted, self.poll_seconds)
 
     def execute(self, component: Callable, wanted: Dependencies, arguments: dict[str, str]) -> str:
         node = self._node(wanted.stage)
