@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import requests
 from clearml import PipelineDecorator, Task
@@ -23,7 +22,7 @@ from clearml.backend_interface.session import SendError
 from components import reporting
 from components.files import read_json
 from components.schema import BadInput
-from components.step import BAD_INPUT, DEPENDENCIES, end_as_failed
+from components.step import DEPENDENCIES
 from components.stores import PIPELINE
 from components.stores.server import ServerStore
 from pipelines import parameters
@@ -58,21 +57,6 @@ def check_connection() -> None:
         raise BadInput(f"the ClearML server {host} takes no such login; {remedy}") from None
 
 
-def task_texts() -> dict[str, str]:
-    """The parameters of the task that this process runs as, by ClearML name."""
-    task = Task.get_task(task_id=os.environ["CLEARML_TASK_ID"])
-    return parameters.from_sections(task.get_parameters() or {})
-
-
-def forget_graph() -> None:
-    """Have the graph built from the code: the task of a rerun has that of the earlier run.
-
-    ClearML drops the stages that a run never reached from it, and would not find them again.
-    """
-    wanted = {"task": os.environ["CLEARML_TASK_ID"], "configuration": ["Pipeline"], "force": True}
-    Session().send_request("tasks", "delete_configuration", method="post", json=wanted)
-
-
 def plan(config: Config, folder: Path) -> None:
     """Tell which stages would run, and why; nothing is created on the server."""
     from pipelines.dag import connect
@@ -99,13 +83,6 @@ def run_controller(config: Config, folder: Path) -> float | None:
         )
         raise
     return made[0].accuracy
-
-
-def end_on_agent(error: Exception) -> NoReturn:
-    """End the process, and the task that it runs as as failed with the error for a message."""
-    print(f"error: {error}")
-    task = Task.get_task(task_id=os.environ["CLEARML_TASK_ID"])
-    end_as_failed(task, BAD_INPUT, str(error))
 
 
 class ServerSteps(Steps):
