@@ -22,6 +22,7 @@ from tests.clearml_server.files import FilesHandler
 from tests.clearml_server.http import Server
 from tests.conftest import ROOT
 from tests.ingest.builders import (
+    contents,
     encoded,
     fill,
     ingest_settings,
@@ -226,7 +227,7 @@ def test_a_damaged_copy_is_fetched_again_and_one_that_stays_so_is_told(
         """
     )
     assert told == {"mended": "True", "complete": "True"}
-    BadFiles.downloads = 2
+    BadFiles.downloads = 100
     told = published.python(
         f"""
         try:
@@ -235,4 +236,7 @@ def test_a_damaged_copy_is_fetched_again_and_one_that_stays_so_is_told(
             print("told =", error)
         """
     )
+    BadFiles.downloads = 0
     assert "comes damaged from the server" in told["told"]
+    told = published.python(f'print("fetched =", store.fetch("{made["large"]}"))')
+    assert contents(Path(told["fetched"])) == contents(published.folder / "24")
