@@ -83,6 +83,7 @@ def _local(config: Config, folder: Path) -> float | None:
 
     _enter_root()
     server.check_connection()
+    server.check_source(config)
     if config.run.plan:
         return server.plan(config, folder)
     from clearml import PipelineDecorator
@@ -100,6 +101,7 @@ def _queue(config: Config, folder: Path) -> None:
 
     _enter_root()
     server.check_connection()
+    server.check_source(config)
     if config.run.plan:
         return server.plan(config, folder)
     enqueue.submit(config)

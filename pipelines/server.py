@@ -21,6 +21,7 @@ from clearml.backend_interface.session import SendError
 
 from components import reporting
 from components.files import read_json
+from components.ingest import sources
 from components.schema import BadInput
 from components.step import DEPENDENCIES
 from components.stores import PIPELINE
@@ -55,6 +56,12 @@ def check_connection() -> None:
         raise BadInput(f"no credentials for the ClearML server {host}; {remedy}") from None
     except (LoginError, ValueError):
         raise BadInput(f"the ClearML server {host} takes no such login; {remedy}") from None
+
+
+def check_source(config: Config) -> None:
+    """`BadInput` for a ClearML dataset that is not there, before anything is created."""
+    if config.ingest.source == "clearml_dataset" and "ingest" in config.run.stages:
+        sources.fingerprint(config.ingest, ServerStore(config.run.project).identify_dataset)
 
 
 def plan(config: Config, folder: Path) -> None:

@@ -30,6 +30,8 @@ def find(name: str) -> Dataset:
     """
     project, _, last = name.rpartition("/")
     if not project:
+        if not is_task(name):
+            raise ValueError("no such id")
         dataset = Dataset.get(dataset_id=name, silence_alias_warnings=True)
         if not dataset.is_final():
             raise ValueError("it is not finalized")
@@ -87,6 +89,11 @@ def removed_on_failure(dataset: Dataset) -> Iterator[None]:
         with contextlib.suppress(Exception):
             Dataset.delete(dataset_id=dataset.id, force=True)
         raise
+
+
+def is_task(reference: str) -> bool:
+    """Whether there is a task of that id, which every dataset is; the SDK would log an error."""
+    return bool(Task.query_tasks(task_filter={"id": [reference], "search_hidden": True}))
 
 
 def is_stored(artifact: Artifact) -> bool:

@@ -124,7 +124,7 @@ class ServerStore:
 
     def fetch(self, reference: str) -> Path:
         """A local, read-only copy of a dataset or model, or of an evaluation."""
-        task = Task.get_task(task_id=reference) if _is_task(reference) else None
+        task = Task.get_task(task_id=reference) if datasets.is_task(reference) else None
         if task is None:
             return self._fetch_model(reference)
         if str(task.task_type) == "data_processing" and "dataset" in (task.get_system_tags() or []):
@@ -149,8 +149,7 @@ class ServerStore:
             return datasets.find(name)
         except ValueError as error:
             raise BadInput(
-                f"ingest.dataset={name}: no finished dataset of that id or name is on the server "
-                f"({error})"
+                f"ingest.dataset={name}: no such finished dataset is on the server ({error})"
             ) from None
 
     def _fetch_model(self, reference: str) -> Path:
@@ -199,7 +198,7 @@ class ServerStore:
 
     def is_intact(self, reference: str) -> bool:
         """Whether the server has the thing, and the files that it points to are still there."""
-        task = Task.get_task(task_id=reference) if _is_task(reference) else None
+        task = Task.get_task(task_id=reference) if datasets.is_task(reference) else None
         if task:
             artifacts = task.artifacts.values()
             return bool(artifacts) and all(map(datasets.is_stored, artifacts))
@@ -247,7 +246,3 @@ def _unpack(task: Task, folder: Path) -> None:
 def _extract(path: str, folder: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         archive.extractall(folder)
-
-
-def _is_task(reference: str) -> bool:
-    return bool(Task.query_tasks(task_filter={"id": [reference], "search_hidden": True}))
