@@ -172,7 +172,7 @@ class Steps(ABC):
         inputs = {name: reference for name, reference in references.items() if reference}
         if stage == "ingest":
             inputs["images of the source"] = str(
-                sources.fingerprint(settings, self.store.resolve_dataset)
+                sources.fingerprint(settings, self.store.identify_dataset)
             )
         return dependencies(stage, texts, inputs)
 
