@@ -40,10 +40,10 @@ def untrained(
     return folder
 
 
-def draw_photos(folder: Path, number: int) -> list[Path]:
+def draw_photos(folder: Path, number: int, seed: int = 0) -> list[Path]:
     """Colourful JPEG files, each of another size and colour."""
     folder.mkdir(parents=True, exist_ok=True)
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     paths = []
     for index in range(number):
         shape = (40 + index % 7 * 11, 50 + index % 5 * 13)
