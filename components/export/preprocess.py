@@ -1,7 +1,8 @@
 """What ClearML Serving runs for each request, with its engine `custom`.
 
-A request is the bytes of an image file (`Content-Type: image/jpeg`), or JSON: `{"image": "<base64 of
-the file>"}` or `{"url": "https://..."}`. The answer: `{"predicted": "cat", "probabilities": {...}}`.
+A request is the bytes of an image file (`Content-Type: image/jpeg`), or JSON: `{"image": "<base64
+of the file>"}` or `{"url": "https://..."}`. The answer: `{"predicted": "cat", "probabilities":
+{...}}`.
 
 Needs `ai-edge-litert` and Pillow in the container, and nothing else of the project.
 """
@@ -26,7 +27,7 @@ ALLOWED = "SERVING_IMAGE_URLS"
 
 
 class Preprocess:
-    """The name and the methods are what ClearML Serving looks for; one object serves all threads."""
+    """Named as ClearML Serving wants it; one object serves all threads."""
 
     def __init__(self) -> None:
         self.model_endpoint = None  # set by ClearML Serving
@@ -47,7 +48,7 @@ class Preprocess:
         try:
             image = decode_resized(data, int(self._height), RESIZE)
         except Exception as error:  # damaged files raise almost anything; the client is told
-            raise ValueError(f"not a readable image: {error}") from None
+            raise ValueError(f"not a readable image ({type(error).__name__})") from None
         return np.asarray(image, np.float32)[None]
 
     def process(self, data, state, collect_custom_statistics_fn=None) -> dict[str, float]:

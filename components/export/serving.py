@@ -46,7 +46,9 @@ environment variable `{allowed}` (comma-separated); none is allowed without it.
 """
 
 
-def write_serving(folder: Path, tflite: Path, resize: str, classes: list[str], project: str) -> None:
+def write_serving(
+    folder: Path, tflite: Path, resize: str, classes: list[str], project: str
+) -> None:
     """Fill the new `folder`."""
     folder.mkdir()
     shutil.copyfile(tflite, folder / "model.tflite")
