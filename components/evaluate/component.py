@@ -23,6 +23,7 @@ def evaluate(model, dataset, champion="", fingerprint="", **parameters):
 
     with step("evaluate"), storage.workspace() as folder:
         settings = parse(Evaluate, parameters, "evaluate")
+        champion = champion or ""  # an empty text comes as None from a server
         store = storage.store()
         in_use = store.fetch(champion) if champion else None
         metrics = evaluate_model(store.fetch(model), store.fetch(dataset), folder, settings, in_use)

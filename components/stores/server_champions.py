@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, fields, replace
 
 from clearml import Model
@@ -46,10 +47,14 @@ class ServerChampions(Champions):
         _tag(Model(model_id=champion.model), add=ROLLED_BACK)
 
     def _tagged(self, tag: str) -> list[Model]:
-        try:
-            return Model.query_models(project_name=steps_project(self.project), tags=[tag])
-        except ValueError:  # no such project yet
+        # Not `Model.query_models`, which does not look into hidden projects.
+        client, name = APIClient(), f"^{re.escape(steps_project(self.project))}$"
+        inside = [project.id for project in client.projects.get_all(name=name, search_hidden=True)]
+        if not inside:
             return []
+        wanted = {"project": inside, "tags": [tag], "system_tags": ["-archived"]}
+        found = client.models.get_all(**wanted, only_fields=["id"])
+        return [Model(model_id=model.id) for model in found]
 
     def _untag_others(self, champion: str) -> None:
         for model in self._tagged(CHAMPION):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from components.dataloader import InMemory, Source, load_source
-from components.dataset import load_info
+from components.dataset import load_images, load_info
 from components.files import write_json
 from components.framework import keras, tf
 from components.schema import BadInput
@@ -80,6 +80,7 @@ def train_classifier(
     with clock("save"):
         copy_weights(trained, classifier)
         classifier.save(folder / "model.keras")
+    save_trained_on(dataset, folder)
     best = position.history[position.best_epoch - 1]
     result = {
         "classes": info["classes"],
@@ -95,6 +96,12 @@ def train_classifier(
     }
     write_json(folder / "model.json", result)
     return result
+
+
+def save_trained_on(dataset: Path, folder: Path) -> None:
+    """Which images the model has seen, by the sha256 of their files: no fair test of it has one."""
+    seen = {i.sha256 for split in ("train", "validation") for i in load_images(dataset, split)}
+    (folder / "trained_on.txt").write_text("".join(f"{sha256}\n" for sha256 in sorted(seen)))
 
 
 def fast_copy(classifier: keras.Model, settings: Train, devices: int) -> keras.Model:

@@ -32,7 +32,7 @@ def on_server(clearml_conf: Path) -> tuple[Champions, list[str]]:
     from components.stores.server_champions import ServerChampions
 
     client, project = APIClient(), f"champions-{uuid.uuid4().hex[:8]}"
-    inside = client.projects.create(name=steps_project(project)).id
+    inside = client.projects.create(name=steps_project(project), system_tags=["hidden"]).id
     return ServerChampions(project), [
         client.models.create(name=name, uri=f"http://files/{name}", project=inside, ready=False).id
         for name in ("first", "second", "third")
