@@ -14,6 +14,8 @@ from components.files import read_json
 if TYPE_CHECKING:
     from clearml import Logger
 
+ROWS_AT_MOST = 100  # of a table on a page
+
 
 def curve(name: str) -> tuple[str, str]:
     """Title and series of a training metric: `validation_loss` is on the plot `loss`."""
@@ -58,7 +60,7 @@ def report_history(logger: Logger, folder: Path) -> None:
 
 
 def report_evaluation(logger: Logger, folder: Path) -> None:
-    """The test figures and the pictures of the report."""
+    """The test figures, the tables and the pictures of the report."""
     metrics = read_json(folder / "metrics.json")
     for name, value in metrics.items():
         if isinstance(value, (int, float)):
@@ -75,5 +77,19 @@ def report_evaluation(logger: Logger, folder: Path) -> None:
         yaxis_reversed=True,
         iteration=0,
     )
+    for path in sorted((folder / "tables").glob("*.csv")):
+        name = path.stem.replace("_", " ")
+        logger.report_table(name, "table", table_plot=read_table(path), iteration=0)
     for picture in sorted((folder / "figures").glob("*.png")):
         logger.report_image("evaluation", picture.stem, local_path=str(picture), iteration=0)
+
+
+def read_table(path: Path) -> list[list[str]]:
+    """Header and rows of a CSV file, as many as a page shows well; the last one tells of others."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    left = len(rows) - 1 - ROWS_AT_MOST
+    if left > 0:
+        note = f"and {left} more, in {path.parent.name}/{path.name} of the artifact details"
+        rows[1 + ROWS_AT_MOST :] = [[note, *[""] * (len(rows[0]) - 1)]]
+    return rows
