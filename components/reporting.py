@@ -97,7 +97,7 @@ def _report_table(
     """A table of at most `MOST_ROWS` rows, whose last line says how many there are more."""
     shown = [[_printable(cell) for cell in row] for row in rows[:MOST_ROWS]]
     if len(rows) > MOST_ROWS:
-        more = f"and {len(rows) - MOST_ROWS} more; all are in the dataset's files"
+        more = f"and {len(rows) - MOST_ROWS} more; all are in the files"
         shown.append([more, *[""] * (len(columns) - 1)])
     logger.report_table(title, series, table_plot=[columns, *shown], iteration=0)
 
@@ -127,7 +127,7 @@ def report_history(logger: Logger, folder: Path) -> None:
 
 
 def report_evaluation(logger: Logger, folder: Path) -> None:
-    """The test figures and the pictures of the report."""
+    """The test figures, the tables and the pictures of the report."""
     metrics = read_json(folder / "metrics.json")
     for name, value in metrics.items():
         if isinstance(value, (int, float)):
@@ -144,5 +144,9 @@ def report_evaluation(logger: Logger, folder: Path) -> None:
         yaxis_reversed=True,
         iteration=0,
     )
+    for path in sorted((folder / "tables").glob("*.csv")):
+        with path.open(newline="", encoding="utf-8") as file:
+            columns, *rows = csv.reader(file)
+        _report_table(logger, path.stem.replace("_", " "), "table", columns, rows)
     for picture in sorted((folder / "figures").glob("*.png")):
         logger.report_image("evaluation", picture.stem, local_path=str(picture), iteration=0)

@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.files import read_json
 from components.schema import BadInput
 from pipelines.commands import open_store
 from pipelines.parameters import Run
 
 if TYPE_CHECKING:
+    from components.export.card import Known
     from components.stores.local import LocalStore
     from components.stores.server import ServerStore
 
@@ -41,3 +43,18 @@ def _champion(store: LocalStore | ServerStore) -> str:
             f"model={CHAMPION}: there is no champion yet; promote one with evaluate.gate=promote"
         )
     return champion.model
+
+
+def known_of(folder: Path, model: str, run: Run, licence: str | None) -> Known:
+    """The dataset and the evaluation of a model, as far as they are at hand."""
+    from components.export.card import Known
+
+    info = read_json(folder / "model.json") if (folder / "model.json").is_file() else {}
+    with contextlib.redirect_stdout(sys.stderr):
+        store = open_store(run)
+        champion = store.champions.current() if model == CHAMPION else None
+        reference = store.evaluation_of(info.get("content", ""))
+        reference = reference or (champion.evaluation if champion else "")
+        metrics = read_json(store.fetch(reference) / "metrics.json") if reference else None
+        dataset = store.dataset_info(info.get("dataset", ""))
+    return Known(dataset, metrics, reference, licence)

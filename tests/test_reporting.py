@@ -1,4 +1,4 @@
-"""What ClearML's pages get of a dataset, whatever its size."""
+"""What ClearML's pages show."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ def test_a_long_table_is_cut_and_says_so(tmp_path: Path) -> None:
     columns, *rows, last = recorder.tables["audit/files"]
     assert columns == ["file", "label", "verdict", "reason"]
     assert len(rows) == reporting.MOST_ROWS
-    assert last[0] == "and 51 more; all are in the dataset's files"
+    assert last[0] == "and 51 more; all are in the files"
     assert ["verdict", "left out", 251] in recorder.tables["audit/verdicts and reasons"]
     assert str(recorder.tables).encode()  # as it would be sent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +63,10 @@ def _info(path: Path) -> dict[str, Any]:
 
 def _training_images(network: keras.Model) -> tuple[int | None, str]:
     """Side and way of resizing of the training images, as the model's own first layers tell."""
-    for layer in _layers(network):
-        if type(layer).__name__ == "Resize":
-            crop, pad = layer.crop_to_aspect_ratio, layer.pad_to_aspect_ratio
-            return min(layer.size), "crop" if crop else "pad" if pad else "stretch"
+    for operation in network.operations:
+        if type(operation).__name__ == "Resize":
+            crop, pad = operation.crop_to_aspect_ratio, operation.pad_to_aspect_ratio
+            return min(operation.size), "crop" if crop else "pad" if pad else "stretch"
     return None, "stretch"
 
 
@@ -80,11 +79,3 @@ def _without_resizing(network: keras.Model) -> keras.Model:
         if layer.name == "resized":
             return keras.Model(layer.output, network.output)
     return network
-
-
-def _layers(network: keras.Model) -> Iterator[keras.Layer]:
-    for layer in network.layers:
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)
-        else:
-            yield layer

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 from components.files import file_hash, read_json, write_json
 from components.schema import BadInput
@@ -62,6 +63,23 @@ class LocalStore:
         if not seals:
             return None
         newest = max(seals, key=lambda seal: seal.stat().st_mtime_ns)
+        return newest.parent.relative_to(self.outputs).as_posix()
+
+    def dataset_info(self, content: str) -> dict[str, Any] | None:
+        """What `dataset.json` says of the processed dataset of that content; None without it."""
+        path = self.outputs / f"datasets/processed-{content[:12]}" / "dataset.json"
+        return read_json(path) if content and path.is_file() else None
+
+    def evaluation_of(self, content: str) -> str | None:
+        """The newest evaluation of the model of that content, or None."""
+        found = [
+            path
+            for path in self.outputs.glob("evaluations/*/metrics.json")
+            if content and read_json(path).get("model") == content
+        ]
+        if not found:
+            return None
+        newest = max(found, key=lambda path: path.stat().st_mtime_ns)
         return newest.parent.relative_to(self.outputs).as_posix()
 
     def report_epoch(self, epoch: int, metrics: dict[str, float]) -> None:

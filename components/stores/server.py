@@ -208,6 +208,17 @@ class ServerStore:
         except ValueError:
             return False
 
+    def dataset_info(self, content: str) -> dict[str, Any] | None:
+        """What `dataset.json` says of the processed dataset of that content; None without it."""
+        found = self._dataset_of("processed images", content) if content else None
+        if found is None:
+            return None
+        dataset = Dataset.get(dataset_id=found, silence_alias_warnings=True)
+        return dataset.get_metadata("dataset.json")
+
+    def evaluation_of(self, content: str) -> str | None:
+        """None: the server can't be asked which of its evaluations is of a model."""
+
     def report_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
         """One point on each training curve."""
         for name, value in metrics.items():

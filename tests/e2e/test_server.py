@@ -40,8 +40,9 @@ def test_the_pages_of_the_run_and_of_its_steps_show_what_was_made(
 ) -> None:
     steps = clearml.steps(local)
     assert clearml.metrics(steps["train"]["id"]) >= {"loss/training", "loss/validation"}
-    assert "confusion matrix/test" in clearml.metrics(steps["evaluate"]["id"])
-    assert clearml.metrics(local) >= {
+    tables = {f"{name}/table" for name in ("figures", "classes", "reliability")}
+    assert clearml.metrics(steps["evaluate"]["id"]) >= {"confusion matrix/test"} | tables
+    assert clearml.metrics(local) >= tables | {
         "loss/training",
         "accuracy/validation",
         "confusion matrix/test",
@@ -271,3 +272,16 @@ if not _Path({str(marker)!r}).exists():
     assert "RuntimeError: a passing trouble" in done.stdout + done.stderr
     step = clearml.steps(clearml.controllers()[0]["id"])["evaluate"]
     assert step["status"] == "completed"
+
+
+def test_a_registered_model_is_exported_with_what_the_server_knows(
+    clearml: ClearML, local: str, tmp_path: Path
+) -> None:
+    (model,) = clearml.steps(local)["train"]["models"]["output"]
+    arguments = (f"model={model['model']}", f"folder={tmp_path / 'out'}", "run=local")
+    command = ("pipelines/export.py", *arguments, f"run.project={clearml.name}")
+    done = clearml.checkout.python(*command, **clearml.environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    card = (tmp_path / "out" / "model_card.md").read_text()
+    assert re.search(r"\| train \| \d+ \| \d+ \|", card)
+    assert (tmp_path / "out" / "model.tflite").is_file()

@@ -23,6 +23,7 @@ def untrained(
     keras.utils.set_random_seed(1)
     chosen = settings(architecture=architecture)
     network = build_classifier(chosen, len(CLASSES), (side, side), resize)
+    _spread(network)
     folder.mkdir(parents=True, exist_ok=True)
     network.save(folder / "model.keras")
     info = {
@@ -40,10 +41,10 @@ def untrained(
     return folder
 
 
-def draw_photos(folder: Path, number: int) -> list[Path]:
+def draw_photos(folder: Path, number: int, seed: int = 0) -> list[Path]:
     """Colourful JPEG files, each of another size and colour."""
     folder.mkdir(parents=True, exist_ok=True)
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     paths = []
     for index in range(number):
         shape = (40 + index % 7 * 11, 50 + index % 5 * 13)
@@ -52,3 +53,13 @@ def draw_photos(folder: Path, number: int) -> list[Path]:
         paths.append(folder / f"{index:03d}.jpg")
         picture.save(paths[-1], quality=92)
     return paths
+
+
+def _spread(network) -> None:
+    """Make the probabilities of different pictures differ widely, on both sides of a half."""
+    images = np.random.default_rng(1).integers(0, 256, (32, 2, 2, 3)).astype(np.float32)
+    logits = network.get_layer("logits")
+    for factor in (50, 1):
+        weights, bias = logits.get_weights()
+        logs = np.log(network.predict(images, verbose=0))
+        logits.set_weights([weights * factor, factor * (bias - logs.mean(axis=0))])

@@ -1,0 +1,74 @@
+"""The model card: what the model is, how good, for what, and how to load it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader
+
+from components.framework import keras, tf
+from components.predict.classifier import Classifier
+
+TEMPLATE = "card.md.jinja"
+RESIZING = {
+    "stretch": "photo = photo.resize(({0}, {0}), Image.Resampling.BILINEAR)",
+    "crop": "photo = ImageOps.fit(photo, ({0}, {0}), Image.Resampling.BILINEAR)",
+    "pad": "photo = ImageOps.pad(photo, ({0}, {0}), Image.Resampling.BILINEAR, (128, 128, 128))",
+}
+FIGURES = ("accuracy", "balanced_accuracy", "log_loss", "auc", "calibration_error")
+OF_CLASS = ("precision", "recall", "f1")
+
+
+class Known(NamedTuple):
+    """What is known of a model beside its own folder; None where it is not at hand."""
+
+    dataset: dict[str, Any] | None = None  # dataset.json
+    metrics: dict[str, Any] | None = None  # metrics.json of an evaluation of this model
+    evaluation: str = ""  # where that lies
+    licence: str | None = None
+
+
+def write_card(
+    folder: Path, classifier: Classifier, model: Path, known: Known, checks: list[str]
+) -> None:
+    """Write `model_card.md` beside the formats that are in `folder`."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["number"] = lambda value: "" if value is None else f"{value:.3f}"
+    trained_on = model / "trained_on.txt"
+    text = environment.get_template(TEMPLATE).render(
+        info=classifier.info,
+        classes=classifier.classes,
+        size=classifier.size,
+        resize=classifier.resize,
+        named=classifier.named,
+        weights=classifier.network.count_params(),
+        dataset=known.dataset,
+        trained_on=len(trained_on.read_text().split()) if trained_on.is_file() else 0,
+        metrics=known.metrics,
+        figures=_figures(known.metrics) if known.metrics else [],
+        evaluation=known.evaluation,
+        licence=known.licence,
+        resizing=RESIZING[classifier.resize].format(classifier.size),
+        formats=[path.name for path in folder.iterdir()],
+        versions={"keras": keras.__version__, "tensorflow": tf.__version__},
+        checks=checks,
+    )
+    (folder / "model_card.md").write_text(text, encoding="utf-8")
+
+
+def _figures(metrics: dict[str, Any]) -> list[tuple[str, Any, Any, Any]]:
+    """Name, value and the ends of the interval of each figure."""
+    values = {name: metrics.get(name) for name in FIGURES}
+    for label, row in metrics["per_class"].items():
+        values |= {f"per_class.{label}.{name}": row[name] for name in OF_CLASS}
+    rows = []
+    for name, value in values.items():
+        told = name.removeprefix("per_class.").replace(".", ": ").replace("_", " ")
+        rows.append((told, value, *(metrics["intervals"].get(name) or (None, None))))
+    return rows

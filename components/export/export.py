@@ -1,0 +1,78 @@
+"""`export_model`: one folder with all that somebody needs to use a model."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from components.export.card import Known, write_card
+from components.export.formats import FORMATS, TOLERANCE, largest_difference, made_up_images
+from components.export.serving import write_serving
+from components.predict.classifier import Classifier
+from components.predict.photos import read_photos
+from components.schema import BadInput
+
+log = logging.getLogger(__name__)
+
+KEPT = ("model.keras", "model.json", "trained_on.txt")  # of the model's folder, where they are
+
+
+def export_model(
+    model: Path, folder: Path, photos: list[str], known: Known, project: str
+) -> list[str]:
+    """Fill the empty `folder`; what did not pass its check, or could not be written, in words.
+
+    Each format is checked on `photos`, or on made-up images without any; one that predicts
+    otherwise is removed.
+    """
+    classifier = Classifier(model)
+    images = _photos(classifier, photos) if photos else made_up_images(classifier.size)
+    kind = "photos" if photos else "made-up images"
+    for name in KEPT:
+        if (model / name).is_file():
+            shutil.copyfile(model / name, folder / name)
+    (folder / "classes.txt").write_text("".join(f"{n}\n" for n in classifier.classes), "utf-8")
+    checks, problems = [], []
+    for format in FORMATS:
+        path = folder / format.path
+        try:
+            format.write(classifier, path)
+            gap = largest_difference(format.load(path), classifier, images)
+            told = f"probabilities of {len(images)} {kind} differ from model.keras by {gap:.1e}"
+            problem = "" if gap <= TOLERANCE else f"{told}, more than {TOLERANCE:g}"
+        except Exception as error:  # converters raise all sorts
+            problem = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        if problem:
+            _remove(path)
+            problems.append(f"{format.name} is left out: {problem}")
+            checks.append(problems[-1])
+            log.warning("%s", problems[-1])
+        else:
+            checks.append(f"{format.name}: {told} at most ({TOLERANCE:g} is accepted).")
+            log.info("%s", checks[-1])
+    tflite = folder / "model.tflite"
+    if tflite.is_file():
+        serving = folder / "serving"
+        write_serving(serving, tflite, classifier.resize, classifier.classes, project)
+    write_card(folder, classifier, model, known, checks)
+    return problems
+
+
+def _photos(classifier: Classifier, paths: list[str]) -> np.ndarray:
+    """[N, H, W, 3] uint8 of those that can be read."""
+    read = read_photos(classifier.size, classifier.resize, paths)
+    pixels = b"".join(photo.pixels for photo in read)
+    if not pixels:
+        raise BadInput(f"images: none of {len(paths)} files is a readable image")
+    shape = (-1, classifier.size, classifier.size, 3)
+    return np.frombuffer(pixels, np.uint8).reshape(shape)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

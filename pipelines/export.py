@@ -1,0 +1,87 @@
+"""Export a model for use elsewhere.
+
+python pipelines/export.py model=champion folder=pets_model
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.schema import BadInput, parameter
+from pipelines.commands import command
+from pipelines.parameters import Run
+
+log = logging.getLogger("pipelines.export")  # whether run or imported
+
+IMAGES_AT_MOST = 256  # to check on
+
+
+@dataclass
+class Export:
+    """Export a model: Keras, SavedModel and TensorFlow Lite, each checked; a model card; a folder
+    for ClearML Serving.
+
+    Exit code 1 if a format did not pass its check: the others are there.
+    """
+
+    model: str = parameter()
+    "A reference of a model, champion, a model's folder, or a model.keras of a run."
+    folder: str = parameter()
+    "The new folder."
+    images: str | None = parameter()
+    "Photos to check the formats on: a file, folder or pattern; null: made-up images."
+    licence: str | None = parameter()
+    "The licence of the weights, for the model card."
+    run: Run = parameter()
+
+
+def work(settings: Export) -> None:
+    """Export, and tell where."""
+    target = Path(settings.folder).expanduser()
+    if os.path.lexists(target):
+        raise BadInput(f"folder={target}: exists already; name another one, or remove it")
+    if not target.resolve().parent.is_dir():
+        raise BadInput(f"folder={target}: there is no folder {target.parent}")
+    photos = []
+    if settings.images is not None:
+        from components.predict.sources import find_images
+
+        photos = list(itertools.islice(find_images(settings.images)[0], IMAGES_AT_MOST))
+    from pipelines import models
+
+    model = models.model_folder(settings.model, settings.run)
+    with _new_folder(target) as folder:
+        from components.export.export import export_model
+
+        known = models.known_of(model, settings.model, settings.run, settings.licence)
+        problems = export_model(model, folder, photos, known, settings.run.project)
+    log.info("%s: %s", target, ", ".join(sorted(path.name for path in target.iterdir())))
+    if problems:
+        sys.exit(1)
+
+
+@contextlib.contextmanager
+def _new_folder(target: Path) -> Iterator[Path]:
+    """A folder that appears under its name when all is written."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            temporary.mkdir()
+        except OSError as error:
+            raise BadInput(f"folder={target}: can't be written ({error.strerror})") from None
+        yield temporary
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    command(Export, "export", work)
