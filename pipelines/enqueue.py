@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import re
 import subprocess
 from collections.abc import Iterable
+from typing import Any
 
 from clearml import Task
 from clearml.backend_api.session.client import APIClient
@@ -63,10 +63,7 @@ def find_run(base: str, run: Run, told: str, status: list[str] | None = None) ->
     if base == "latest":
         wanted = {"order_by": ["-created"], "system_tags": ["pipeline", "-archived"]}
         wanted |= {"status": status} if status else {}
-        found = Task.get_tasks(
-            project_name=f"^{re.escape(steps_project(run.project))}$",
-            task_filter=wanted | {"type": ["controller"], "search_hidden": True},
-        )
+        found = tasks_in(steps_project(run.project), type=["controller"], **wanted)
         if not found:
             kind = "completed" if status else "earlier"
             raise BadInput(f"{told}: there is no {kind} run in project {run.project}")
@@ -77,6 +74,16 @@ def find_run(base: str, run: Run, told: str, status: list[str] | None = None) ->
     if not found:
         raise BadInput(f"{told}: no pipeline run of that id on the server")
     return Task.get_task(task_id=base)
+
+
+def tasks_in(project: str, tags: list[str] | None = None, **wanted: Any) -> list[Task]:
+    """The tasks of a project that match; none when there is no such project."""
+    inside = Task.get_project_id(project, search_hidden=True)
+    if inside is None:
+        return []
+    return Task.get_tasks(
+        tags=tags, task_filter=wanted | {"project": [inside], "search_hidden": True}
+    )
 
 
 def check_copy(earlier: Task, defaults: dict[str, str], edits: dict[str, str]) -> Config:

@@ -26,13 +26,13 @@ class Settings:
     published: bool = parameter()
     "Each dataset that is published after the first start gets a run, once."
     dataset: str | None = parameter()
-    "Only versions of this dataset, project/name; runs at fixed times take its newest. null: any."
+    "Watch this one, project/name; runs at fixed times take its newest. null: all of run.project."
     schedule: str | None = parameter()
     "Fixed times, UTC: every 30 minutes, every 6 hours, daily 03:00, or monday thursday 03:00."
     base: str = parameter()
     "The run to copy: its id, or latest for the newest that completed."
     parameters: list[str] = parameter()
-    "Further parameters of the new runs, such as [train.epochs=20,run.idle_queues=true]."
+    "Further parameters of the new runs, with both quotes: \"['train.epochs=20']\"."
     poll_minutes: float = parameter(above=0)
     "Minutes from one look at the datasets to the next."
     notify: str | None = parameter()
@@ -59,7 +59,8 @@ def work(settings: Settings) -> None:
     if settings.dry_run:
         retraining_service.tell(settings)
     elif settings.queue:
-        helps = {name: known.help for name, known in parameters_of(Settings).items()}
+        known = parameters_of(Settings).items()
+        helps = {name: one.help for name, one in known if not name.startswith("run.")}
         retraining_service.submit(settings, _stored(settings), helps)
     else:
         retraining_service.run(settings, _stored(settings))

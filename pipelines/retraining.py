@@ -7,7 +7,6 @@ scheduler that was restarted, or lost, neither misses a dataset nor starts a sec
 from __future__ import annotations
 
 import logging
-import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -42,11 +41,13 @@ class Retraining:
         self._told: set[str] = set()
 
     # -- which datasets ----------------------------------------------------------------------------
+    def watches(self, dataset: Task) -> bool:
+        """Whether it is a version of the wanted dataset, or any of the project."""
+        name, wanted = _name(dataset), self.settings.dataset
+        return name == wanted if wanted else name.startswith(f"{self.settings.run.project}/")
+
     def objection(self, dataset: Task, *, published: bool = False) -> str | None:
         """Why this dataset gets no run; None when it gets one."""
-        wanted = self.settings.dataset
-        if wanted and _name(dataset) != wanted:
-            return f"it is not {wanted}"
         tags = dataset.get_tags() or []
         if dataset.name in OURS and any(tag.startswith("content:") for tag in tags):
             return "a run of the pipeline made it"  # or each run would start the next
@@ -61,14 +62,11 @@ class Retraining:
         if not self.settings.dataset:
             return None
         project, _, name = self.settings.dataset.rpartition("/")
-        found = Task.get_tasks(
-            project_name=f"^{re.escape(f'{project}{DATASETS}{name}')}$",
-            task_filter={
-                "status": ["completed", "published"],
-                "system_tags": ["dataset", "-archived"],
-                "order_by": ["-created"],
-                "search_hidden": True,
-            },
+        found = enqueue.tasks_in(
+            f"{project}{DATASETS}{name}",
+            status=["completed", "published"],
+            system_tags=["dataset", "-archived"],
+            order_by=["-created"],
         )
         if not found:
             raise BadInput(f"dataset={self.settings.dataset}: there is no finished version")
@@ -84,6 +82,8 @@ class Retraining:
             "run/model": "null",
             "run/plan": "false",
         }
+        if self.settings.run.idle_queues:
+            texts["run/idle_queues"] = "true"
         if dataset:
             texts |= {"ingest/source": "clearml_dataset", "ingest/dataset": dataset}
             texts |= {"ingest/path": "null", "ingest/sha256": "null"}
@@ -125,6 +125,8 @@ class Retraining:
     def start_for(self, dataset_id: str, *, published: bool = False) -> str | None:
         """Start the run of a dataset: its id, empty for none; None when it failed."""
         dataset = Task.get_task(task_id=dataset_id)
+        if not self.watches(dataset):
+            return ""
         objection = self.objection(dataset, published=published)
         what = f"dataset {_name(dataset)} ({dataset_id})"
         if objection:
@@ -137,8 +139,10 @@ class Retraining:
         return self.start_for(dataset_id, published=True)
 
     def describe(self, dataset_id: str, *, published: bool = False) -> str:
-        """What would be done for a dataset, in words."""
+        """What would be done for a dataset, in words; empty for one that is not watched."""
         dataset = Task.get_task(task_id=dataset_id)
+        if not self.watches(dataset):
+            return ""
         objection = self.objection(dataset, published=published)
         what = f"dataset {_name(dataset)} ({dataset_id})"
         return f"{what}: no run, as {objection}" if objection else f"{what}: would start a run"
@@ -174,10 +178,8 @@ class Retraining:
         return ""
 
     def _runs(self, **wanted: Any) -> list[Task]:
-        return Task.get_tasks(
-            project_name=f"^{re.escape(steps_project(self.settings.run.project))}$",
-            task_filter=wanted | {"type": ["controller"], "search_hidden": True},
-        )
+        project = steps_project(self.settings.run.project)
+        return enqueue.tasks_in(project, type=["controller"], **wanted)
 
 
 def defaults() -> dict[str, str]:
@@ -190,11 +192,7 @@ def defaults() -> dict[str, str]:
 
 def first_start(project: str) -> datetime | None:
     """When the first scheduler of a project was started."""
-    found = Task.get_tasks(
-        project_name=f"^{re.escape(project)}$",
-        task_name=f"^{TASK}$",
-        task_filter={"type": ["service"], "order_by": ["created"], "search_hidden": True},
-    )
+    found = enqueue.tasks_in(project, name=f"^{TASK}$", type=["service"], order_by=["created"])
     return found[0].data.created if found else None
 
 

@@ -208,9 +208,10 @@ def tell(settings: Settings) -> None:
     for watch in dataset_watches(retraining):
         query = watch.build_query(EVER, client)
         for found in client.tasks.get_all(only_fields=["id"], _allow_extra_fields_=True, **query):
-            if found.id not in shown:
+            line = retraining.describe(found.id, published=watch.name == "published")
+            if line and found.id not in shown:
                 shown.add(found.id)
-                print(retraining.describe(found.id, published=watch.name == "published"))
+                print(line)
     if not shown:
         print("no dataset matches now")
     for name, at in (schedules.parse(settings.schedule) if settings.schedule else {}).items():
