@@ -55,7 +55,10 @@ class Retraining:
         if published and moment and self.since and moment < self.since:
             return "it was published before retraining was first started"
         runs = self._runs(tags=[_tag(dataset.id)])
-        return f"it has its run, {runs[0].id}" if runs else None
+        if not runs:
+            return None
+        draft = ", a draft; enqueue it or delete it" if runs[0].status == "created" else ""
+        return f"it has its run, {runs[0].id}{draft}"
 
     def newest(self) -> Task | None:
         """The newest version of the dataset that the settings name."""

@@ -65,6 +65,13 @@ class Project:
         self.api("tasks.started", task=run)
         self.api(f"tasks.{status}", task=run, status_message=f"it {status}")
 
+    def decide(self, run: str, **decision: str) -> None:
+        """End a run as `ServerSteps.finish` does after the gate."""
+        from clearml import Task
+
+        Task.get_task(task_id=run).upload_artifact("decision", decision, wait_on_upload=True)
+        self.end(run)
+
     def dataset(self, name: str, *tags: str, published: bool = False) -> str:
         """A finished version of a dataset, as `Dataset.finalize` leaves it."""
         task = self.api(

@@ -66,9 +66,12 @@ def test_from_a_tag_to_the_verdict(project: Project) -> None:
             project.tag(second, "retrain")  # within the same look
             (run,) = until(lambda: project.started(first))
             until(lambda: project.started(second))
+            assert {one["id"] for one in project.runs()[1:]} == set(project.enqueued())
             project.tag(first, "retrain", "looked at")  # a change that starts nothing
             project.end(run["id"], "failed")
             until(lambda: len(received.messages) == 3)
+            project.decide(project.started(second)[0]["id"], verdict="keep", reason="keep: worse")
+            until(lambda: len(received.messages) == 4)
     until(lambda: project.schedulers()[0]["status"] == "stopped")
 
     parameters = {name: value["value"] for name, value in run["hyperparams"]["Args"].items()}
@@ -77,17 +80,17 @@ def test_from_a_tag_to_the_verdict(project: Project) -> None:
     assert parameters["evaluate/gate"] == "promote"
     assert parameters["run/dataset"] == "null"  # the run that it copies left ingest out
     assert sorted(run["tags"]) == [f"dataset:{first}", "retrain"]
-    started = project.runs()[1:]
-    assert set(project.enqueued()) == {one["id"] for one in started} - {run["id"]}
-    by_event = {message["event"]: message for message in received.messages}
-    assert by_event["started"]["dataset_name"] in (
-        f"{project.name}/photos",
-        f"{project.name}/other",
+    events = [message["event"] for message in received.messages]
+    assert events == ["started", "started", "ended", "ended"]
+    names = {message["dataset_name"] for message in received.messages[:2]}
+    assert names == {f"{project.name}/photos", f"{project.name}/other"}
+    failed, ended = received.messages[2:]
+    assert (failed["run"], failed["status"], failed["verdict"]) == (run["id"], "failed", None)
+    assert failed["reason"] == "it failed"
+    assert run["id"] in failed["page"]
+    assert (ended["status"], ended["verdict"], ended["reason"]) == (
+        *("completed", "keep", "keep: worse"),
     )
-    assert by_event["ended"]["run"] == run["id"]
-    assert by_event["ended"]["status"] == "failed"
-    assert by_event["ended"]["reason"] == "it failed"
-    assert run["id"] in by_event["ended"]["page"]
 
     with scheduler(project) as printed:  # again, after a dataset was tagged while none ran
         third = project.dataset("photos", "retrain")
