@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -51,12 +52,14 @@ def end_as_failed(task: Task, reason: str, message: str) -> NoReturn:
     """End this process, and its task as failed with a message that its page shows.
 
     The exit code is 0: after any other one the agent would put "exit code N" over the message,
-    while from failed to completed there is no way, on the server too.
+    while from failed to completed there is no way, on the server too. Closing the task would call
+    it completed for a moment, and a controller that looks then would go on with what is not there.
     """
     task.flush(wait_for_uploads=True)
-    task.close()
     task.mark_failed(status_reason=reason, status_message=message, force=True)
-    sys.exit(0)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _check_code(task: Task, stage: str) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from components.schema import BadInput, parameters_of, parse, unknown_name
+from components.schema import BadInput, Parameter, parameters_of, parse, unknown_name
 from pipelines import parameters
 from pipelines.parameters import CONF, Run
 
@@ -57,9 +58,22 @@ def read(schema: type[T], name: str, overrides: list[str]) -> T:
         if key not in known and key != "run":
             raise unknown_name(key, list(known))
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        composed = OmegaConf.to_container(compose(name, overrides), resolve=True)
+        composed = compose(name, [_as_text(override, known) for override in overrides])
+        composed = OmegaConf.to_container(composed, resolve=True)
     texts = parameters.flatten({key: value for key, value in composed.items() if value != MISSING})
     return parse(schema, {key.replace("/", "."): text for key, text in texts.items()})
+
+
+def _as_text(override: str, known: dict[str, Parameter]) -> str:
+    """The override with a text in quotes, as a file's name may have what Hydra reads otherwise."""
+    key, _, value = override.partition("=")
+    parameter = known.get(key)
+    if parameter is None or parameter.type is not str or parameter.is_list:
+        return override
+    if not value or value[0] in "'\"" or "${" in value:
+        return override
+    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value)
+    return f"{key}='{escaped}'"
 
 
 def open_store(run: Run) -> LocalStore | ServerStore:

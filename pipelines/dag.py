@@ -35,7 +35,8 @@ def pipeline(config: Config, make_step: Callable[[Config], Steps]) -> Callable[.
     def may_retry(_: Any, node: Any, retries: int) -> bool:
         if node.job.task.data.status_reason == BAD_INPUT:
             return False
-        return retries < getattr(config.run.retries, node.name)
+        stage = next(stage for stage in parameters.STAGES if node.name.startswith(stage))
+        return retries < getattr(config.run.retries, stage)
 
     @PipelineDecorator.pipeline(
         name=NAME,

@@ -24,8 +24,7 @@ ENTRY = "pipelines/pets_pipeline.py"
 
 def submit(config: Config) -> Task:
     """Check what would go wrong later, then create the controller and enqueue it."""
-    check_checkout(config.run)
-    check_queues(config.run, APIClient())
+    check(config.run)
     stored = parameters.by_section(parameters.texts_of(config))
     task = Task.create(
         project_name=steps_project(config.run.project),
@@ -116,6 +115,12 @@ def _enqueue(task: Task, run: Run) -> Task:
     Task.enqueue(task, queue_name=run.queues.controller)
     log.info("enqueued on %s: %s", run.queues.controller, task.get_output_log_web_page())
     return task
+
+
+def check(run: Run) -> None:
+    """`BadInput` for what would keep a run on the queues from starting."""
+    check_checkout(run)
+    check_queues(run, APIClient())
 
 
 def check_checkout(run: Run) -> None:

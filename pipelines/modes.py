@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from components.files import read_json
 from components.schema import BadInput
 from components.source import ROOT
 from pipelines import cache, parameters
 from pipelines.commands import use_sdk_settings
-from pipelines.parameters import Config
-
-log = logging.getLogger(__name__)
+from pipelines.parameters import Config, Run
+from pipelines.trials import keep_task
 
 _PLAIN_TASK = dict(
     task_type="controller",
@@ -97,7 +93,10 @@ def _local(config: Config, folder: Path) -> float | None:
     PipelineDecorator.run_locally()
     try:
         return server.run_controller(config, folder)
-    except server.StepFailed as error:
+    except (BadInput, server.StepFailed) as error:
+        server.mark_failed(error)
+        if isinstance(error, BadInput):
+            raise
         sys.exit(f"error: {error}")
 
 
@@ -109,10 +108,10 @@ def _queue(config: Config, folder: Path) -> None:
     server.check_connection()
     if config.run.plan:
         return server.plan(config, folder)
-    enqueue.submit(config)
+    keep_task(enqueue.submit(config), folder)
 
 
-def rerun(base: str, config: Config, changed: set[str]) -> None:
+def rerun(base: str, config: Config, changed: set[str], folder: Path) -> None:
     """Enqueue an earlier run again, with the changed parameters."""
     if config.run.mode != "queue":
         raise BadInput(f"rerun={base}: needs run=queue")
@@ -120,7 +119,19 @@ def rerun(base: str, config: Config, changed: set[str]) -> None:
     from pipelines import enqueue, server
 
     server.check_connection()
-    enqueue.resubmit(base, config, changed)
+    keep_task(enqueue.resubmit(base, config, changed), folder)
+
+
+def preflight(run: Run) -> None:
+    """`BadInput` for what would refuse every trial of a sweep; the server alone is asked."""
+    if run.mode == "offline":
+        return
+    use_sdk_settings()
+    from pipelines import enqueue, server
+
+    server.check_connection()
+    if run.mode == "queue" and not run.plan:
+        enqueue.check(run)
 
 
 def on_agent(composed: dict[str, str], folder: Path) -> float | None:
@@ -131,6 +142,7 @@ def on_agent(composed: dict[str, str], folder: Path) -> float | None:
 
     try:
         config = parameters.read(composed | server.task_texts())
+        server.forget_graph()
         return server.run_controller(config, folder)
     except (BadInput, server.StepFailed) as error:
         server.end_on_agent(error)
@@ -142,19 +154,3 @@ def _enter_root() -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(
         [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     )
-
-
-def trial(overrides: list[str], folder: Path) -> float | None:
-    """A trial of a sweep, in a process of its own: ClearML holds one pipeline a process.
-
-    Returns its test accuracy; None when it failed, which does not end the others.
-    """
-    entry = Path(__file__).parent / "pets_pipeline.py"
-    done = subprocess.run(
-        [sys.executable, entry, *overrides, f"hydra.run.dir='{folder}'"], check=False
-    )
-    metrics = folder / "metrics.json"
-    if done.returncode or not metrics.exists():
-        log.warning("trial %s made no evaluation (exit code %d)", folder.name, done.returncode)
-        return None
-    return read_json(metrics)["accuracy"]

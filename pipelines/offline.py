@@ -71,6 +71,7 @@ class OfflineSteps(Steps):
                 made = self.store.fetch(self.references[stage])
                 for name, delivered in files.items():
                     _link(made / name, self.folder / delivered)
+        self.keep_result()
         metrics = self.folder / "metrics.json"
         if metrics.exists():
             self.accuracy = read_json(metrics)["accuracy"]

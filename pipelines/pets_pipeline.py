@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from components.schema import BadInput
-from pipelines import modes, parameters
+from pipelines import modes, parameters, sweep
 from pipelines.commands import refuse, refusing
 
 
@@ -25,14 +25,14 @@ def compose(composed: DictConfig) -> float | None:
     """Run with the composed configuration; returns the test accuracy, for sweeps."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     if HydraConfig.get().mode is RunMode.MULTIRUN:
-        return modes.trial(list(HydraConfig.get().overrides.task), folder)
+        return sweep.run_trial(HydraConfig.get(), folder)
     try:
         base, texts = _split(composed)
         if "CLEARML_TASK_ID" in os.environ:
             return modes.on_agent(texts, folder)
         config = parameters.read(texts)
         if base is not None:
-            return modes.rerun(base, config, _changed(texts))
+            return modes.rerun(base, config, _changed(texts), folder)
         OmegaConf.save(composed, folder / "config.yaml", resolve=True)
         return modes.run(config, folder)
     except BadInput as error:

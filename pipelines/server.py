@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -28,7 +29,9 @@ from components.stores.server import ServerStore
 from pipelines import parameters
 from pipelines.cache import Dependencies, Record, reasons
 from pipelines.parameters import STAGES, Config
+from pipelines.parts import PART, SHARED, make_parts
 from pipelines.steps import Steps
+from pipelines.trials import keep_task
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +65,15 @@ def task_texts() -> dict[str, str]:
     return parameters.from_sections(task.get_parameters() or {})
 
 
+def forget_graph() -> None:
+    """Have the graph built from the code: the task of a rerun has that of the earlier run.
+
+    ClearML drops the stages that a run never reached from it, and would not find them again.
+    """
+    wanted = {"task": os.environ["CLEARML_TASK_ID"], "configuration": ["Pipeline"], "force": True}
+    Session().send_request("tasks", "delete_configuration", method="post", json=wanted)
+
+
 def plan(config: Config, folder: Path) -> None:
     """Tell which stages would run, and why; nothing is created on the server."""
     from pipelines.dag import connect
@@ -70,7 +82,10 @@ def plan(config: Config, folder: Path) -> None:
 
 
 def run_controller(config: Config, folder: Path) -> float | None:
-    """Run the pipeline as its controller; returns the test accuracy."""
+    """Run the pipeline as its controller; returns the test accuracy.
+
+    Raises `BadInput` and `StepFailed`, which the caller tells the task of this process.
+    """
     from pipelines.dag import pipeline
 
     made: list[ServerSteps] = []
@@ -78,16 +93,18 @@ def run_controller(config: Config, folder: Path) -> float | None:
     def make_step(settings: Config) -> ServerSteps:
         made.append(ServerSteps(settings, folder))
         made[0].prepare(settings)
+        keep_task(made[0].controller, folder)
         return made[0]
 
-    try:
-        pipeline(config, make_step)(**parameters.texts_of(config))
-    except (BadInput, StepFailed) as error:
-        made[0].controller.mark_failed(
-            status_reason="step failed", status_message=str(error), force=True
-        )
-        raise
+    pipeline(config, make_step)(**parameters.texts_of(config))
     return made[0].accuracy
+
+
+def mark_failed(error: Exception) -> None:
+    """Show on the page of this process's controller, if it came to be, why it failed."""
+    if controller := Task.current_task():
+        reason = BAD_INPUT if isinstance(error, BadInput) else "step failed"
+        controller.mark_failed(status_reason=reason, status_message=str(error), force=True)
 
 
 def end_on_agent(error: Exception) -> NoReturn:
@@ -102,6 +119,7 @@ class ServerSteps(Steps):
 
     def __init__(self, config: Config, folder: Path) -> None:
         super().__init__(config, folder, ServerStore(config.run.project))
+        self.shards = config.preprocess.shards
         self.poll_seconds = 0.5 if config.run.mode == "local" else 2.0
         self.controller = Task.current_task()
         self.pipeline = PipelineDecorator.get_current_pipeline()
@@ -116,6 +134,7 @@ class ServerSteps(Steps):
         # The decorator sets its own callback when the pipeline is called, so ours comes after it.
         for job in (ClearmlJob, LocalClearmlJob):
             job.register_hashing_callback(self._cache_key)
+        self.part_node = self.pipeline.get_pipeline_dag().pop(PART)  # shown when there are parts
         for stage in STAGES:
             node = self._node(stage)
             node.queue = getattr(config.run.queues, stage)
@@ -132,13 +151,20 @@ class ServerSteps(Steps):
         return next(good, None)
 
     def why(self, wanted: Dependencies) -> str:
-        return reasons(wanted, self._finished(wanted.stage))
+        shared = wanted.stage == SHARED and self.shards > 1
+        told = f", in {self.shards} parts at a time" if shared else ""
+        return reasons(wanted, self._finished(wanted.stage)) + told
 
     def execute(self, component: Callable, wanted: Dependencies, arguments: dict[str, str]) -> str:
         node = self._node(wanted.stage)
         node.configurations = {DEPENDENCIES: asdict(wanted)}
         node.cache_executed_step = False  # `find` has looked, with more care than ClearML would
-        return self._call(component, arguments, wanted.fingerprint)
+        if wanted.stage != SHARED or self.shards == 1:
+            return self._call(component, arguments, wanted.fingerprint)
+        parts = make_parts(self, wanted, arguments)
+        made = self._call(component, arguments | {"parts": ",".join(parts)}, wanted.fingerprint)
+        self.store.remove_parts(parts)
+        return made
 
     def reuse(self, component: Callable, record: Record, arguments: dict[str, str]) -> str:
         # ClearML shows the step as cached, if perhaps by another task of the same fingerprint;
@@ -157,20 +183,21 @@ class ServerSteps(Steps):
         return finished[0].reference
 
     def _call(self, component: Callable, arguments: dict[str, str], fingerprint: str) -> str:
-        """Call the component and wait; ClearML's own waiting looks every 5 or 20 s only."""
-        stage = component.__name__
         value = component(**arguments, fingerprint=fingerprint)
-        node = self._node(stage)
+        return self.outcome(self._node(component.__name__), value)
+
+    def outcome(self, node: Any, value: Any) -> str:
+        """What a called step returns, once it has; ClearML itself looks every 5 or 20 s only."""
         while not (node.job and node.job.is_stopped()):
             time.sleep(self.poll_seconds)
         if node.job.is_aborted() and self._is_stopping():
             time.sleep(STOPPING_SECONDS)  # the agent ends this process; no failure is to be told
-        try:
-            return str(value)
-        except ValueError:
-            data = node.job.task.data
-            reason = data.status_message or data.status_reason or "see its console"
-            raise StepFailed(f"{stage} {data.status}: {reason}") from None
+        with contextlib.suppress(ValueError):
+            if (made := str(value)) != str(None):
+                return made
+        data = node.job.task.data
+        reason = data.status_message or data.status_reason or "see its console"
+        raise StepFailed(f"{node.name} {data.status}: {reason}")
 
     def _is_stopping(self) -> bool:
         """Whether a person aborted the run as a whole."""
@@ -207,6 +234,7 @@ class ServerSteps(Steps):
                     self.accuracy = metrics["accuracy"]
                     if "gate" in metrics:
                         self.controller.upload_artifact("decision", metrics["gate"])
+        self.keep_result()
 
     def _cache_key(self, step: dict[str, Any]) -> dict[str, Any]:
         """What ClearML hashes of a step: our fingerprint, not commit, branch and repository.

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.files import write_json
+from components.files import read_json, write_json
 from components.ingest import sources
 from components.schema import BadInput, parameters_of, to_texts
 from pipelines.cache import Dependencies, Record, dependencies
 from pipelines.parameters import Config
+from pipelines.trials import RESULT
 
 if TYPE_CHECKING:
     from components.stores.local import LocalStore
@@ -60,6 +61,18 @@ class Steps(ABC):
     @abstractmethod
     def finish(self) -> None:
         """Show what the steps made."""
+
+    def keep_result(self) -> None:
+        """Write down the figures by which the trials of a sweep are compared."""
+        result: dict[str, Any] = {}
+        if "train" in self.references:
+            model = read_json(self.store.fetch(self.references["train"]) / "model.json")
+            result["validation"] = model["validation"]["accuracy"]
+        if "evaluate" in self.references:
+            metrics = read_json(self.store.fetch(self.references["evaluate"]) / "metrics.json")
+            result["test"] = metrics["accuracy"]
+            result["interval"] = metrics["intervals"].get("accuracy", [])
+        write_json(self.folder / RESULT, result)
 
     def __call__(self, component: Callable, settings: Any, **references: str | None) -> str | None:
         """The reference of the step's output; None for a stage that is left out."""

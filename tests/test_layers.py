@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from pipelines.parameters import STAGES
+from pipelines.parts import PART, SOURCE
 
 ROOT = Path(__file__).parent.parent
 PARTS = ("components", "pipelines")
 MODULES = sorted(path for part in PARTS for path in (ROOT / part).rglob("*.py"))
+KNOW_CLEARML = ("component.py", "part.py", "step.py", "reporting.py")
 BRINGS_TENSORFLOW = ("dataloader.py", "framework.py")
 
 
@@ -45,7 +47,7 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
         others = [s for s in STAGES if s != stage]
         for name in names:
             assert not any(name.startswith(f"components.{other}") for other in others), name
-        if not (path.name in ("component.py", "step.py", "reporting.py") or "/stores/" in module):
+        if not (path.name in KNOW_CLEARML or "/stores/" in module):
             assert "clearml" not in packages
         if stage not in ("train", "evaluate") and path.name not in BRINGS_TENSORFLOW:
             assert not packages & {"tensorflow", "keras"}
@@ -65,13 +67,16 @@ def test_what_runs_before_the_mode_is_known_brings_nothing_heavy() -> None:
         assert not {name.split(".")[0] for name in names} & heavy
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_component_can_be_shipped(stage: str) -> None:
-    path = ROOT / "components" / stage / "component.py"
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [*((f"{stage}/component.py", stage) for stage in STAGES), (SOURCE, PART)],
+)
+def test_a_component_can_be_shipped(module: str, name: str) -> None:
+    path = ROOT / "components" / module.removeprefix("components/")
     tree = ast.parse(path.read_text())
     assert "__future__.annotations" not in imports(path)
     (function,) = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    assert function.name == stage
+    assert function.name == name
     assert ast.unparse(function.decorator_list[0]).startswith("PipelineDecorator.component(")
     assert not function.args.kwonlyargs
 

@@ -39,9 +39,7 @@ def build_dataset(raw: Path, folder: Path, settings: Preprocess) -> dict[str, An
     BadInput when a split that was asked for gets no image.
     """
     info = build_part(raw, folder, settings, 0, 1)
-    counts = {split: sum(labels.values()) for split, labels in info["counts"].items()}
-    told = ", ".join(f"{count} {split}" for split, count in counts.items())
-    logger.info("%d images: %s, %d left out", sum(counts.values()), told, len(info["left_out"]))
+    _log(info)
     return info
 
 
@@ -76,13 +74,21 @@ def merge_parts(parts: list[Path], folder: Path) -> dict[str, Any]:
         for name in info["files"]:
             shutil.copyfile(part / "shards" / name, folder / "shards" / name)
     first = infos[0]
-    return _write(
+    merged = _write(
         folder,
         [image for part in parts for image in load_images(part)],
         [(item["path"], item["reason"]) for info in infos for item in info["left_out"]],
         {name: digest for info in infos for name, digest in info["files"].items()},
         {key: first[key] for key in ("name", "classes", "image_size", "raw", "parameters")},
     )
+    _log(merged)
+    return merged
+
+
+def _log(info: dict[str, Any]) -> None:
+    counts = {split: sum(labels.values()) for split, labels in info["counts"].items()}
+    told = ", ".join(f"{count} {split}" for split, count in counts.items())
+    logger.info("%d images: %s, %d left out", sum(counts.values()), told, len(info["left_out"]))
 
 
 def _plan(raw: Path, settings: Preprocess) -> tuple[list[Image], list[Image]]:

@@ -13,16 +13,19 @@ from components import shipping
     repo=shipping.repository(),
     auto_connect_frameworks=False,
 )
-def preprocess(raw, fingerprint="", **parameters):
-    """Split, resize and pack a raw dataset; returns the reference of the dataset."""
+def preprocess(raw, parts="", fingerprint="", **parameters):
+    """Split, resize and pack a raw dataset, or merge `parts` of that; returns the reference."""
     from components import storage
-    from components.preprocess.build import build_dataset
+    from components.preprocess.build import build_dataset, merge_parts
     from components.preprocess.parameters import Preprocess
     from components.schema import parse
     from components.step import step
 
-    with step("preprocess"), storage.workspace() as folder:
+    with step("preprocess"), storage.workspace() as folder, storage.workspace() as copies:
         settings = parse(Preprocess, parameters, "preprocess")
         store = storage.store()
-        build_dataset(store.fetch(raw), folder, settings)
+        if parts:
+            merge_parts(store.fetch_parts(parts.split(","), copies), folder)
+        else:
+            build_dataset(store.fetch(raw), folder, settings)
         return store.publish_dataset(folder, parent=raw)

@@ -13,35 +13,10 @@ from pathlib import Path
 from PIL import Image
 
 from components import dataset
-from components.images import decode_rgb
+from components.images import decode_resized
 from components.preprocess.parameters import Preprocess
 
 Stored = tuple[bytes, str]  # the encoded image, or b"" and why it is left out
-
-GREY = (128, 128, 128)  # of the bars that `pad` adds
-FILTER = Image.Resampling.BILINEAR  # Pillow widens it when shrinking, so nothing aliases
-REDUCE = 1.0  # whole-number shrinking by averages goes before the filter: a fifth faster
-DRAFT = 2  # a JPEG may be decoded at a fraction of its size that is at least this times the target
-
-
-def resize(image: Image.Image, size: int, how: str) -> Image.Image:
-    """A square RGB image of `size` x `size` pixels; `how`: stretch, crop or pad."""
-    width, height = image.size
-    if how == "crop":
-        side = min(width, height)
-        left, top = (width - side) / 2, (height - side) / 2
-        box = (left, top, left + side, top + side)
-        return image.resize((size, size), FILTER, box, REDUCE)
-    if how == "pad":
-        scale = size / max(width, height)
-        inner = (max(1, round(width * scale)), max(1, round(height * scale)))
-        canvas = Image.new("RGB", (size, size), GREY)
-        canvas.paste(
-            image.resize(inner, FILTER, None, REDUCE),
-            ((size - inner[0]) // 2, (size - inner[1]) // 2),
-        )
-        return canvas
-    return image.resize((size, size), FILTER, None, REDUCE)
 
 
 def encode(image: Image.Image, format: str, quality: int) -> bytes:
@@ -56,7 +31,7 @@ def encode(image: Image.Image, format: str, quality: int) -> bytes:
 
 def process(data: bytes, size: int, how: str, format: str, quality: int) -> bytes:
     """From an original file to the stored one; raises what Pillow raises on damaged files."""
-    return encode(resize(decode_rgb(data, DRAFT * size), size, how), format, quality)
+    return encode(decode_resized(data, size, how), format, quality)
 
 
 def process_images(raw: Path, settings: Preprocess, images: list[dataset.Image]) -> list[Stored]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from clearml import Dataset, InputModel, Logger, OutputModel, StorageManager, Task
 from clearml.config import get_cache_dir
+from clearml.storage.helper import StorageHelper
 
 from components import reporting
 from components.files import read_json
@@ -88,6 +89,24 @@ class ServerStore:
         self._upload_details(folder)
         return self.task.id
 
+    def publish_part(self, folder: Path) -> str:
+        """Attach a part of a dataset to its task; returns the task's id."""
+        self._upload_details(folder)
+        return self.task.id
+
+    def fetch_parts(self, references: list[str], folder: Path) -> list[Path]:
+        """Copies of parts below `folder`."""
+        for reference in references:
+            _unpack(Task.get_task(task_id=reference), folder / reference)
+        return [folder / reference for reference in references]
+
+    def remove_parts(self, references: list[str]) -> None:
+        """Free the space of parts that were merged; a finished task keeps the artifact's name."""
+        for reference in references:
+            address = Task.get_task(task_id=reference).artifacts[DETAILS].url
+            with contextlib.suppress(Exception):  # a storage that deletes nothing is no failure
+                StorageHelper.get(address).delete(address, silent=True)
+
     def fetch(self, reference: str) -> Path:
         """A local, read-only copy of a dataset or model, or of an evaluation."""
         task = Task.get_task(task_id=reference) if _is_task(reference) else None
@@ -154,8 +173,7 @@ class ServerStore:
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
             temporary = Path(tempfile.mkdtemp(dir=folder.parent))
-            with zipfile.ZipFile(task.artifacts[DETAILS].get_local_copy()) as archive:
-                archive.extractall(temporary)
+            _unpack(task, temporary)
             with contextlib.suppress(OSError):  # another process was faster
                 temporary.rename(folder)
         return folder
@@ -199,6 +217,12 @@ class ServerStore:
 
 def _content_tag(content: str) -> str:
     return f"content:{content[:12]}"
+
+
+def _unpack(task: Task, folder: Path) -> None:
+    """Extract what `_upload_details` attached to a task."""
+    with zipfile.ZipFile(task.artifacts[DETAILS].get_local_copy()) as archive:
+        archive.extractall(folder)
 
 
 def _is_task(reference: str) -> bool:

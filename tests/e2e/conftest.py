@@ -60,17 +60,18 @@ class ClearML:
 
     def controllers(self) -> list[dict[str, Any]]:
         """The pipeline's runs, the newest first."""
-        return self._tasks(type=["controller"])
+        return self.tasks(type=["controller"])
 
     def steps(self, controller: str) -> dict[str, dict[str, Any]]:
         """The steps that a run made itself, by stage."""
-        return {task["name"]: task for task in self._tasks(parent=controller)}
+        return {task["name"]: task for task in self.tasks(parent=controller)}
 
     def champions(self) -> list[dict[str, Any]]:
         """The registered models that have the tag."""
         return self.api("models.get_all", project=[self._project()], tags=["champion"])["models"]
 
-    def _tasks(self, **wanted: Any) -> list[dict[str, Any]]:
+    def tasks(self, **wanted: Any) -> list[dict[str, Any]]:
+        """Runs and steps with these properties, the newest first."""
         wanted |= {"project": [self._project()], "order_by": ["-created"], "search_hidden": True}
         return self.api("tasks.get_all", **wanted)["tasks"]
 

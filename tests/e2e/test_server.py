@@ -133,13 +133,15 @@ def test_an_impossible_edit_fails_before_any_step(
     assert clearml.steps(run) == {}
 
 
-def test_a_failed_step_fails_the_run_with_its_name_and_reason(
+def test_a_failed_step_fails_the_run_with_its_name_and_reason_and_the_run_can_be_mended(
     clearml: ClearML, queued: str
 ) -> None:
     run = clearml.new_run(queued, **{"train/weights": "none.h5"})
     failed = clearml.finished(run)
     assert failed["status"] == "failed"
     assert re.search(r"train failed: .*train\.weights=none\.h5", failed["status_message"])
+    mended = clearml.new_run(run, **{"train/weights": "null"})  # the failed one has no evaluate
+    assert clearml.finished(mended)["status"] == "completed", clearml.console(mended)
 
 
 def test_an_edited_clone_of_a_step_is_checked_too(clearml: ClearML, local: str) -> None:

@@ -7,8 +7,8 @@ import io
 import pytest
 from PIL import Image, ImageChops
 
-from components.images import decode_rgb
-from components.preprocess.images import GREY, encode, process, resize
+from components.images import GREY, decode_rgb, resize
+from components.preprocess.images import encode, process
 from tests.ingest.builders import encoded, photo
 
 

@@ -1,0 +1,1 @@
+"""Classes and probabilities of image files, by a trained model."""

@@ -1,0 +1,85 @@
+"""Predictions as rows of CSV or JSON Lines, on standard output or in a file that is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import errno
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from components.schema import BadInput
+
+Write = Callable[[str, np.ndarray], None]
+
+
+def check_free(name: str | None) -> None:
+    """`BadInput` if a file of that name can't be written: it exists, or its folder does not."""
+    if name is None:
+        return
+    if os.path.lexists(name):
+        raise BadInput(f"file={name}: exists already; name another file, or remove it")
+    if not Path(name).resolve().parent.is_dir():
+        raise BadInput(f"file={name}: there is no folder {Path(name).parent}")
+
+
+@contextlib.contextmanager
+def opened(name: str | None) -> Iterator[TextIO]:
+    """Standard output, or a file that appears under its name when all is written."""
+    if name is None:
+        text = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+        sys.stdout.reconfigure(**text, line_buffering=True)
+        yield sys.stdout
+        return
+    path = Path(name)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            yield file
+        check_free(name)  # it may have come to be in the meantime
+        temporary.rename(path)
+    except OSError as error:
+        if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise BadInput(f"file={name}: can't be written ({error.strerror})") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def csv_rows(file: TextIO, classes: list[str]) -> Write:
+    """Columns path, predicted and each class; the header comes with the first row."""
+    table = csv.writer(file, lineterminator="\n")
+    header = [["path", "predicted", *classes]]
+
+    def write(path: str, probabilities: np.ndarray) -> None:
+        while header:
+            table.writerow(header.pop())
+        predicted = classes[int(probabilities.argmax())]
+        table.writerow([path, predicted, *(f"{value:.6f}" for value in probabilities)])
+
+    return write
+
+
+def json_rows(file: TextIO, classes: list[str]) -> Write:
+    """One object a line: path, predicted, and probabilities by class."""
+
+    def write(path: str, probabilities: np.ndarray) -> None:
+        named = zip(classes, (round(float(value), 6) for value in probabilities), strict=True)
+        row = {
+            "path": path,
+            "predicted": classes[int(probabilities.argmax())],
+            "probabilities": dict(named),
+        }
+        text = json.dumps(row, ensure_ascii=False)
+        file.write(text.encode("utf-8", "backslashreplace").decode() + "\n")  # \udc80: JSON's own
+
+    return write
+
+
+ROWS: dict[str, Callable[[TextIO, list[str]], Write]] = {"csv": csv_rows, "jsonl": json_rows}

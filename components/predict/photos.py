@@ -1,0 +1,44 @@
+"""From the paths of image files to pixels; runs in worker processes, which import nothing else."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image, UnidentifiedImageError
+
+from components.images import decode_resized
+
+
+class Photo(NamedTuple):
+    """The pixels of a file, size x size x 3 bytes of RGB, or why there are none."""
+
+    pixels: bytes
+    problem: str
+
+
+def read_photos(size: int, resize: str, paths: list[str]) -> list[Photo]:
+    """Each file as the model was trained to see it; never raises."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [read_photo(size, resize, path) for path in paths]
+
+
+def read_photo(size: int, resize: str, path: str) -> Photo:
+    """One file; never raises, whatever its bytes are."""
+    try:
+        if Path(path).exists() and not Path(path).is_file():
+            return Photo(b"", "is no file")  # a pipe or a device might never end
+        data = Path(path).read_bytes()
+        if not data:
+            return Photo(b"", "is empty")
+        return Photo(decode_resized(data, size, resize).tobytes(), "")
+    except UnidentifiedImageError:
+        return Photo(b"", "is not an image")
+    except Image.DecompressionBombError:
+        return Photo(b"", "has too many pixels")
+    except FileNotFoundError:
+        return Photo(b"", "there is no such file")
+    except Exception as error:  # damaged files raise almost anything
+        return Photo(b"", f"can't be read: {' '.join(str(error).split())[:100]}")

@@ -1,0 +1,28 @@
+"""The step `preprocess_part`: a share of `preprocess`, beside others at the same time."""
+
+from clearml import PipelineDecorator
+
+from components import shipping
+
+
+@PipelineDecorator.component(
+    return_values=["part"],
+    cache=True,
+    task_type="data_processing",
+    packages=shipping.requirements("preprocess"),
+    repo=shipping.repository(),
+    auto_connect_frameworks=False,
+)
+def preprocess_part(raw, part, fingerprint="", **parameters):
+    """Process share number `part` of a raw dataset, from 0; returns the reference of the part."""
+    from components import storage
+    from components.preprocess.build import build_part
+    from components.preprocess.parameters import Preprocess
+    from components.schema import parse
+    from components.step import step
+
+    with step("preprocess"), storage.workspace() as folder:
+        settings = parse(Preprocess, parameters, "preprocess")
+        store = storage.store()
+        build_part(store.fetch(raw), folder, settings, int(part), settings.shards)
+        return store.publish_part(folder)

@@ -1,0 +1,142 @@
+"""A sweep as a whole: refused at once where no trial could run, and a leaderboard at its end.
+
+Hydra's launcher calls `run_trial` for each trial; `conf/config.yaml` names the callback.
+"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from components.schema import BadInput
+from pipelines import leaderboard, modes, parameters, trials
+from pipelines.commands import BAD_INPUT, refuse
+from pipelines.parameters import Run
+from pipelines.trials import Trial
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 3.0
+
+
+def run_trial(hydra: DictConfig, folder: Path) -> float | None:
+    """Run one trial; returns its test accuracy."""
+    sweep = Path(hydra.sweep.dir).resolve()
+    return trials.run(hydra.job.num, list(hydra.overrides.task), sweep, folder)
+
+
+class Leaderboard(Callback):
+    """What happens before the first trial and after the last one."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Refuse what would fail in every trial, and make Ctrl-C end all processes."""
+        try:
+            run = _check(config)
+        except BadInput as error:
+            refuse(error)
+        folder = Path(config.hydra.sweep.dir).resolve()
+
+        def interrupt(number: int, _: FrameType | None) -> NoReturn:
+            for each in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(each, signal.SIG_IGN)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / trials.INTERRUPTED).touch()
+            known = trials.load(folder)
+            trials.end(known)
+            _conclude(known, folder, run)
+            sys.exit(128 + number)
+
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, interrupt)
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Wait for what runs elsewhere, compare, and end with an error if every trial failed."""
+        run = _run_of(config)
+        folder = Path(config.hydra.sweep.dir).resolve()
+        known = trials.load(folder)
+        if run.plan or not known:
+            return
+        if any(trial.status == trials.QUEUED for trial in known):
+            _wait(known)
+        _conclude(known, folder, run)
+        if all(trial.status != trials.COMPLETED for trial in known):
+            codes = {trial.exit_code for trial in known}
+            sys.exit(BAD_INPUT if codes == {BAD_INPUT} else 1)
+
+
+def _check(config: DictConfig) -> Run:
+    """Read what all trials have in common; `BadInput` for what would refuse each of them."""
+    run = _run_of(config)
+    overrides = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+    swept = {one.key_or_group for one in overrides if one.is_sweep_override()}
+    varies = any(name.split(".")[0] in ("run", "experiment") for name in swept)
+    if not varies and OmegaConf.select(config, "rerun") is None:
+        modes.preflight(run)
+    return run
+
+
+def _run_of(config: DictConfig) -> Run:
+    """The settings of `run`; every parameter that all trials share is checked on the way."""
+    plain = OmegaConf.masked_copy(config, [name for name in config if name != "hydra"])
+    nested = OmegaConf.to_container(plain, resolve=True)
+    nested.pop("rerun", None)
+    return parameters.read(parameters.flatten(nested)).run
+
+
+def _wait(known: list[Trial]) -> None:
+    """Wait for the trials that are on queues, and note what became of each."""
+    from pipelines.trials_server import outcomes
+
+    waiting = {trial.task: trial for trial in known if trial.status == trials.QUEUED}
+    print(f"waiting for {len(waiting)} trials on their agents; Ctrl-C ends the waiting alone:")
+    for trial in waiting.values():
+        print(f"[{trial.number}] {trial.page}", flush=True)
+    while waiting:
+        for task, outcome in outcomes(list(waiting)).items():
+            if not outcome.ended:
+                continue
+            trial = waiting.pop(task)
+            trial.status, trial.reason = outcome.status, outcome.reason
+            trial.seconds, trial.test = outcome.seconds, outcome.figures.get("test accuracy")
+            trial.validation = outcome.figures.get("validation accuracy")
+            trial.save()
+            print(f"[{trial.number}] {trial.status}", flush=True)
+        if waiting:
+            time.sleep(POLL_SECONDS)
+
+
+def _conclude(known: list[Trial], folder: Path, run: Run) -> None:
+    """The table in the terminal, the files in the sweep's folder, and the task on the server."""
+    if not known:
+        return
+    for trial in known:
+        if trial.status == trials.RUNNING:
+            trial.status, trial.reason = trials.FAILED, "interrupted"
+    print(f"\n{leaderboard.text(known)}\n")
+    best = leaderboard.ranked(known)[0]
+    table, picture = folder / "leaderboard.csv", folder / "leaderboard.png"
+    leaderboard.write_csv(known, table)
+    drawn = leaderboard.draw(known, picture)
+    if leaderboard.score(best) is not None:
+        told = shlex.join(f"{name}={text}" for name, text in best.parameters.items())
+        print(f"best: trial {best.number}; alone: python pipelines/{trials.ENTRY.name} {told}")
+    print(f"leaderboard: {folder}")
+    if run.mode != "offline":
+        from pipelines.trials_server import publish
+
+        try:
+            rows = leaderboard.rows(known)
+            page = publish(run.project, "sweep", rows, table, picture if drawn else None)
+            print(f"leaderboard: {page}")
+        except Exception as error:
+            log.warning("the leaderboard is not on the server: %s", error)

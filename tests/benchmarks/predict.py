@@ -1,0 +1,130 @@
+"""Images a second of `predict.py` against a bare loop of `model.predict` over tf.data, in one run.
+
+    python tests/benchmarks/predict.py [photos] [architecture] [side in pixels] [rounds]
+
+Both sides read the same JPEG files of the pets photos beside the checkout and use the same model;
+the bare loop decodes with TensorFlow and resizes without antialiasing, which is the least there is
+to do. The rounds alternate; the best of each side counts, as other work only takes away. Then the
+command itself: seconds from its start to the first row, and its memory for all photos against a
+tenth of them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+DATA = ROOT.parent / "shared" / "data"
+BATCH = 32
+
+
+def unpack(folder: Path, photos: int) -> list[str]:
+    """Paths of that many photos that TensorFlow decodes too, of `PetImages.zip`."""
+    from components.framework import tf
+
+    paths: list[str] = []
+    with zipfile.ZipFile(DATA / "PetImages.zip") as archive:
+        names = [n for n in sorted(archive.namelist()) if n.lower().endswith(".jpg")]
+        for name in names:
+            if len(paths) == photos:
+                break
+            data = archive.read(name)
+            try:
+                tf.io.decode_jpeg(data, channels=3)
+            except tf.errors.InvalidArgumentError:
+                continue
+            path = folder / f"{len(paths):06d}.jpg"
+            path.write_bytes(data)
+            paths.append(str(path))
+    return paths
+
+
+def bare_loop(network, paths: list[str], side: int) -> float:
+    """Seconds of `model.predict` over a tf.data pipeline."""
+    from components.framework import tf
+
+    def load(path):
+        pixels = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
+        return tf.image.resize(pixels, (side, side))
+
+    start = time.perf_counter()
+    images = tf.data.Dataset.from_tensor_slices(paths).map(load, tf.data.AUTOTUNE)
+    assert len(network.predict(images.batch(BATCH).prefetch(2), verbose=0)) == len(paths)
+    return time.perf_counter() - start
+
+
+def ours(classifier, paths: list[str]) -> float:
+    """Seconds of what the command does with the paths, starting its processes included."""
+    from components.parallel import count_workers
+    from components.predict.output import csv_rows, opened
+    from components.predict.prediction import predict_images
+    from components.predict.sources import sizes
+
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, opened(f"{folder}/rows.csv") as file:
+        write = csv_rows(file, classifier.classes)
+        for prediction in predict_images(classifier, paths, BATCH, count_workers(0, sizes(paths))):
+            write(prediction.path, prediction.probabilities)
+    return time.perf_counter() - start
+
+
+def command(model: Path, paths: list[str]) -> tuple[float, float, float]:
+    """Seconds from the start to the first row and to the end, and the peak memory in GB."""
+    call = [sys.executable, "pipelines/predict.py", f"model={model}", "images=-"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    start = time.perf_counter()
+    with subprocess.Popen(
+        call, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        child.stdin.write("\n".join(paths).encode())
+        child.stdin.close()
+        child.stdout.readline()
+        assert child.stdout.readline()
+        first = time.perf_counter() - start
+        rows = 1 + sum(1 for _ in child.stdout)
+        _, _, used = os.wait4(child.pid, 0)
+        child.returncode = 0
+    assert rows == len(paths), rows
+    return first, time.perf_counter() - start, used.ru_maxrss / 1e6
+
+
+def main(photos: int = 1398, name: str = "small_resnet", side: int = 64, rounds: int = 3) -> None:
+    """Print both sides."""
+    if not (DATA / "PetImages.zip").is_file():
+        sys.exit("skipped: needs the real photos in ../shared/data")
+    from components.predict.classifier import Classifier
+    from tests.predict.builders import untrained
+
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent)
+        (folder / "photos").mkdir()
+        paths = unpack(folder / "photos", photos)
+        model = untrained(folder / "model", name, side)
+        classifier = Classifier(model)
+        bare_loop(classifier.network, paths[:BATCH], side)  # both are traced before
+        ours(classifier, paths[:BATCH])
+        times = {"bare": [], "ours": []}
+        for _ in range(rounds):
+            times["bare"].append(bare_loop(classifier.network, paths, side))
+            times["ours"].append(ours(classifier, paths))
+        print(f"{len(paths)} photos, {name}, {side} px, batches of {BATCH}")
+        bare, mine = (len(paths) / min(times[side_]) for side_ in ("bare", "ours"))
+        print(f"bare loop of model.predict    {bare:7.0f} images/s")
+        print(f"predict.py's own loop         {mine:7.0f} images/s   {mine / bare:.2f}x")
+        first, _, small = command(model, paths[: len(paths) // 10])
+        print(f"start to first row            {first:7.1f} s   (tenth of the photos)")
+        first, whole, peak = command(model, paths)
+        print(f"start to first row, to last   {first:7.1f} s, {whole:.1f} s")
+        print(f"peak memory of the command    {peak:7.2f} GB   ({small:.2f} GB for a tenth)")
+
+
+if __name__ == "__main__":
+    main(*(int(text) if text.isdigit() else text for text in sys.argv[1:]))

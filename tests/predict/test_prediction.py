@@ -1,0 +1,157 @@
+"""Predictions are those of the evaluation, in the order of the input, with bounded memory."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.dataloader import load_split
+from components.dataset import load_images
+from components.ingest.audit import build_raw_dataset
+from components.predict.classifier import Classifier
+from components.predict.photos import read_photo
+from components.predict.prediction import predict_images
+from components.preprocess.build import build_dataset
+from components.schema import BadInput
+from tests.ingest.builders import ingest_settings, preprocess_settings
+from tests.predict.builders import CLASSES, draw_photos, untrained
+
+
+@pytest.fixture(scope="module")
+def classifier(model: Path) -> Classifier:
+    return Classifier(model)
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+def test_a_photo_gets_what_the_evaluation_says_of_it(tmp_path: Path, resize: str) -> None:
+    for label in ("cat", "dog"):
+        draw_photos(tmp_path / "photos" / label, 12 if label == "cat" else 13)
+    for folder in ("raw", "dataset"):
+        (tmp_path / folder).mkdir()
+    source = ingest_settings(path=str(tmp_path / "photos"), near_duplicate_bits=0)
+    build_raw_dataset(source, tmp_path / "raw")
+    chosen = preprocess_settings(image_size=32, resize=resize, format="png")
+    build_dataset(tmp_path / "raw", tmp_path / "dataset", chosen)
+    images = load_images(tmp_path / "dataset", "train")
+    network = Classifier(untrained(tmp_path / "model", resize=resize))
+    pixels = np.concatenate([p for p, _ in load_split(tmp_path / "dataset", "train", 4)])
+    wanted = network.network.predict(pixels, verbose=0)
+    paths = [str(tmp_path / "photos" / image.path) for image in images]
+    assert len(paths) > 5
+    got = np.stack([p.probabilities for p in predict_images(network, paths, 4, 1)])
+    np.testing.assert_allclose(got, wanted, atol=1e-5)
+    assert network.resize == resize
+    assert np.ptp(got[:, 0]) > 1e-4  # the photos differ, so an exchange would show
+
+
+def test_order_and_batches_change_nothing(classifier: Classifier, photos: list[Path]) -> None:
+    paths = [str(path) for path in photos]
+    one_by_one = [next(predict_images(classifier, [path], 1, 1)).probabilities for path in paths]
+    assert len({tuple(p.round(6)) for p in one_by_one}) > 6
+    for batch_size, workers in ((5, 1), (2, 2)):
+        got = list(predict_images(classifier, paths, batch_size, workers))
+        assert [prediction.path for prediction in got] == paths
+        np.testing.assert_allclose([p.probabilities for p in got], one_by_one, atol=1e-6)
+
+
+def test_unreadable_files_take_no_place(
+    classifier: Classifier, photos: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "text.jpg").write_bytes(b"hello")
+    (tmp_path / "cut.jpg").write_bytes(photos[0].read_bytes()[:700])
+    bad = {
+        "empty.jpg": "is empty",
+        "text.jpg": "is not an image",
+        "cut.jpg": "can't be read: image file is truncated",
+        "none.jpg": "there is no such file",
+        "": "is no file",  # the folder itself
+    }
+    paths = [str(photos[0]), *(f"{tmp_path}/{name}" for name in bad), str(photos[1])]
+    got = list(predict_images(classifier, paths, 3, 1))
+    assert [prediction.path for prediction in got] == paths
+    for prediction, problem in zip(got[1:-1], bad.values(), strict=True):
+        assert prediction.probabilities is None
+        assert prediction.problem.startswith(problem)
+    alone = list(predict_images(classifier, [paths[0], paths[-1]], 1, 1))
+    for part, whole in zip(alone, (got[0], got[-1]), strict=True):
+        np.testing.assert_allclose(part.probabilities, whole.probabilities, atol=1e-6)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_only_some_batches_are_in_memory(
+    classifier: Classifier, photos: list[Path], workers: int
+) -> None:
+    taken = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield str(photos[taken % len(photos)])
+
+    predictions = predict_images(classifier, endless(), 2, workers)
+    for done in range(1, 61):
+        next(predictions)
+        assert taken - done <= 2 * (2 * workers + 2)
+    predictions.close()
+    assert threading.active_count() < 50
+
+
+def test_each_kind_of_image_is_decoded_as_in_training(tmp_path: Path) -> None:
+    """Turned by EXIF, CMYK, transparent: the pixels are upright RGB on white."""
+    half = Image.new("RGB", (60, 40), "red")
+    half.paste("blue", (30, 0, 60, 40))
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be turned a quarter clockwise
+    half.save(tmp_path / "turned.jpg", exif=turned, quality=95, subsampling=0)
+    half.convert("CMYK").save(tmp_path / "cmyk.jpg", quality=95)
+    Image.new("RGBA", (60, 40), (0, 0, 0, 0)).save(tmp_path / "glass.png")
+
+    def pixels(name: str) -> np.ndarray:
+        data = read_photo(8, "stretch", str(tmp_path / name)).pixels
+        return np.frombuffer(data, np.uint8).reshape(8, 8, 3).astype(int)
+
+    turned_pixels = pixels("turned.jpg")
+    assert turned_pixels[0, :, 0].min() > 200 > 60 > turned_pixels[-1, :, 0].max()
+    assert pixels("cmyk.jpg")[:, 0, 0].min() > 200 > 60 > pixels("cmyk.jpg")[:, -1, 0].max()
+    assert pixels("glass.png").min() == 255
+
+
+def test_a_model_without_names_needs_them_from_beside_it(model: Path, tmp_path: Path) -> None:
+    shutil.copy(model / "model.keras", tmp_path)
+    with pytest.raises(BadInput, match=r"model.keras: the names of its classes are not known"):
+        Classifier(tmp_path)
+
+
+def test_a_model_that_names_its_outputs_needs_nothing_else(model: Path, tmp_path: Path) -> None:
+    from components.framework import keras
+
+    plain = Classifier(model)
+    x = plain.network.output
+    outputs = {name: x[:, index] for index, name in reversed(list(enumerate(CLASSES)))}
+    keras.Model(plain.network.input, outputs).save(tmp_path / "model.keras")
+    named = Classifier(tmp_path)
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3))
+    order = [plain.classes.index(name) for name in named.classes]
+    np.testing.assert_allclose(named(images), plain(images)[:, order], atol=1e-6)
+    assert (named.size, named.resize) == (32, "stretch")
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "info"])
+def test_an_unreadable_model_is_told(model: Path, tmp_path: Path, damage: str) -> None:
+    folder = shutil.copytree(model, tmp_path / "model")
+    if damage == "cut":
+        (folder / "model.keras").write_bytes((folder / "model.keras").read_bytes()[:1000])
+    elif damage == "gone":
+        (folder / "model.keras").unlink()
+    else:
+        (folder / "model.json").write_text("{")
+    with pytest.raises(BadInput, match=r"model\.keras: is not a readable model \("):
+        Classifier(folder)
