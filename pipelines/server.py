@@ -218,7 +218,10 @@ class ServerSteps(Steps):
                 for function in functions:
                     function(logger, made)
                 if stage == "evaluate":
-                    self.accuracy = read_json(made / "metrics.json")["accuracy"]
+                    metrics = read_json(made / "metrics.json")
+                    self.accuracy = metrics["accuracy"]
+                    if "gate" in metrics:
+                        self.controller.upload_artifact("decision", metrics["gate"])
         self.keep_result()
 
     def _cache_key(self, step: dict[str, Any]) -> dict[str, Any]:
