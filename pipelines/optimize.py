@@ -161,31 +161,45 @@ def _optimizer(
         optuna_sampler=optuna.samplers.TPESampler(seed=settings.seed, constant_liar=True),
     )
     made.set_report_period(REPORT_MINUTES)
+    made.optimizer.set_job_naming_scheme(lambda name, given: f"{name} {_words(given)}")
     return made
 
 
 def _run(optimizer: HyperParameterOptimizer, settings: Settings) -> None:
     """Until all trials have ended or the time is up; Ctrl-C aborts what runs."""
+    from pipelines.trials_server import outcomes
+
     logging.getLogger("clearml").setLevel(logging.ERROR)
     screen = sys.stdout
-    done: set[str] = set()
+    told: set[str] = set()
 
-    def tell(task: str, values: list[float], _: Any, given: dict[str, Any], best: str) -> None:
-        done.add(task)
-        words = " ".join(f"{name.partition('/')[2]}={value}" for name, value in given.items())
-        words = words.rpartition(" status=")[0] or words
-        star = "  best so far" if task == best else ""
-        print(f"[{len(done)}] {settings.objective} {values[0]:.3f}  {words}{star}", file=screen)
+    def tell() -> None:
+        created = optimizer.optimizer.get_created_jobs_ids()
+        for task, outcome in outcomes(list(created)).items() if created else ():
+            if outcome.ended and task not in told:
+                told.add(task)
+                value = outcome.validation(settings.objective)
+                reached = "" if value is None else f" {settings.objective} {value:.3f}"
+                words = f"{outcome.status}{reached}  {_words(created[task])}"
+                print(f"[{len(told)}] {words}", file=screen, flush=True)
 
     # Its own words are about its loop, and Optuna's about values that it is given twice.
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        optimizer.start(job_complete_callback=tell)
+        optimizer.start()
         try:
-            optimizer.wait()
+            while not optimizer.wait(timeout=POLL_SECONDS / 60):
+                tell()
         except KeyboardInterrupt:
             print("aborting the trials that run", file=screen)
-        optimizer.stop(timeout=1.0)
+        optimizer.stop()
+        tell()
+
+
+def _words(given: dict[str, Any]) -> str:
+    """A trial's parameters, short."""
+    texts = {name.partition("/")[2]: leaderboard.short(value) for name, value in given.items()}
+    return " ".join(f"{name}={text}" for name, text in texts.items())
 
 
 def _conclude(
@@ -208,9 +222,7 @@ def _conclude(
         trial = Trial(number, given, str(folder), outcome.status, outcome.reason)
         trial.seconds, trial.task, trial.page = outcome.seconds, task, outcome.page
         trial.objective = f"validation {settings.objective}"
-        trial.reached = outcome.figures.get(
-            trial.objective, outcome.figures.get(f"{settings.objective}/validation")
-        )
+        trial.reached = outcome.validation(settings.objective)
         known.append(trial)
     if not known:
         raise BadInput("no trial was started; see the messages above")
