@@ -10,6 +10,7 @@ import io
 import logging
 import shlex
 import sys
+import threading
 import time
 import warnings
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from clearml.automation import HyperParameterOptimizer
 
 POLL_SECONDS = 3.0
+ABORT_SECONDS = 60  # that the trials get to be aborted
 REPORT_MINUTES = 0.5  # between two looks at the time limit
 
 
@@ -122,11 +124,34 @@ def _optimizer(
     from clearml.automation.optuna import OptimizerOptuna
 
     class Paced(OptimizerOptuna):
-        """ClearML's asks the server without a pause until a trial reports its first epoch."""
+        """ClearML's asks the server without a pause until a trial reports its first epoch; once
+        stopped it starts further trials, and waits for ever for one that left its queue."""
+
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            self.is_over = False
+            self.has_ended = threading.Event()
+
+        def start(self) -> None:
+            try:
+                super().start()
+            finally:
+                self.has_ended.set()
+
+        def stop(self) -> None:
+            self.is_over = True
+            super().stop()
+
+        def helper_create_job(self, *arguments: Any, **named: Any) -> Any:
+            if self.is_over:
+                raise optuna.TrialPruned
+            return super().helper_create_job(*arguments, **named)
 
         def monitor_job(self, job: Any) -> bool:
             time.sleep(POLL_SECONDS)
-            return super().monitor_job(job)
+            if self.is_over:
+                job.abort()
+            return not self.is_over and super().monitor_job(job)
 
     task = Task.init(
         settings.run.project,
@@ -193,6 +218,7 @@ def _run(optimizer: HyperParameterOptimizer, settings: Settings) -> None:
         except KeyboardInterrupt:
             print("aborting the trials that run", file=screen)
         optimizer.stop()
+        optimizer.optimizer.has_ended.wait(ABORT_SECONDS)
         tell()
 
 
