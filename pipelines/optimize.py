@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 3.0
 ABORT_SECONDS = 60  # that the trials get to be aborted
+INTERRUPTED = 130  # exit code
 REPORT_MINUTES = 0.5  # between two looks at the time limit
 
 
@@ -77,8 +78,10 @@ def work(settings: Settings) -> None:
     base = _base(settings)
     optimizer = _optimizer(settings, base, dimensions, optuna)
     print(f"trials of {base.get_output_log_web_page()}, Ctrl-C aborts those that run", flush=True)
-    _run(optimizer, settings)
-    _conclude(optimizer, settings, base, dimensions)
+    interrupted = _run(optimizer, settings)
+    reached = _conclude(optimizer, settings, base, dimensions)
+    if interrupted or not reached:
+        sys.exit(INTERRUPTED if interrupted else 1)
 
 
 def _optuna() -> Any:
@@ -190,13 +193,14 @@ def _optimizer(
     return made
 
 
-def _run(optimizer: HyperParameterOptimizer, settings: Settings) -> None:
-    """Until all trials have ended or the time is up; Ctrl-C aborts what runs."""
+def _run(optimizer: HyperParameterOptimizer, settings: Settings) -> bool:
+    """Until all trials have ended or the time is up; whether Ctrl-C has aborted what runs."""
     from pipelines.trials_server import outcomes
 
     logging.getLogger("clearml").setLevel(logging.ERROR)
     screen = sys.stdout
     told: set[str] = set()
+    interrupted = False
 
     def tell() -> None:
         created = optimizer.optimizer.get_created_jobs_ids()
@@ -216,10 +220,12 @@ def _run(optimizer: HyperParameterOptimizer, settings: Settings) -> None:
             while not optimizer.wait(timeout=POLL_SECONDS / 60):
                 tell()
         except KeyboardInterrupt:
+            interrupted = True
             print("aborting the trials that run", file=screen)
         optimizer.stop()
         optimizer.optimizer.has_ended.wait(ABORT_SECONDS)
         tell()
+    return interrupted
 
 
 def _words(given: dict[str, Any]) -> str:
@@ -233,7 +239,8 @@ def _conclude(
     settings: Settings,
     base: Task,
     dimensions: list[Dimension],
-) -> None:
+) -> bool:
+    """Compare the trials, here and on a page; whether one of them has a result."""
     from pipelines.trials_server import outcomes, publish
 
     created = optimizer.optimizer.get_created_jobs_ids()
@@ -263,8 +270,7 @@ def _conclude(
     print(f"leaderboard: {folder}")
     page = publish(settings.run.project, "optimize", rows, table, picture if drawn else None)
     print(f"leaderboard: {page}")
-    if best.reached is None:
-        sys.exit(1)
+    return best.reached is not None
 
 
 def _command(base: Task, best: Trial, settings: Settings) -> str:
