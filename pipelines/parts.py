@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 PART = preprocess_part.__name__
 SHARED = "preprocess"  # the stage, whose queue, image and limits are those of its parts
 SOURCE = "components/preprocess/part.py"
-LIKE_ITS_STAGE = ("queue", "explicit_docker_image", "task_overrides", "timeout")
+LIKE_ITS_STAGE = ("queue", "explicit_docker_image", "task_overrides")
 
 
 def make_parts(steps: ServerSteps, wanted: Dependencies, arguments: dict[str, str]) -> list[str]:

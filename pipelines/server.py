@@ -28,6 +28,7 @@ from components.stores import PIPELINE
 from components.stores.server import ServerStore
 from pipelines import parameters
 from pipelines.cache import Dependencies, Record, reasons
+from pipelines.limits import exceeded, set_time_limits
 from pipelines.parameters import STAGES, Config
 from pipelines.parts import PART, SHARED, make_parts
 from pipelines.steps import Steps
@@ -120,8 +121,6 @@ class ServerSteps(Steps):
             arguments = getattr(config.run.container_arguments, stage)
             if arguments is not None:
                 node.task_overrides = {"container.arguments": arguments}
-            minutes = getattr(config.run.time_limits, stage)
-            node.timeout = minutes * 60 if minutes else None
 
     def find(self, wanted: Dependencies) -> Record | None:
         found = self._finished(wanted.stage, fingerprint=wanted.fingerprint)
@@ -130,7 +129,7 @@ class ServerSteps(Steps):
 
     def why(self, wanted: Dependencies) -> str:
         shared = wanted.stage == SHARED and self.shards > 1
-        told = f", in {self.shards} parts at a time" if shared else ""
+        told = f", in {self.shards} parallel parts" if shared else ""
         return reasons(wanted, self._finished(wanted.stage)) + told
 
     def execute(self, component: Callable, wanted: Dependencies, arguments: dict[str, str]) -> str:
@@ -167,6 +166,7 @@ class ServerSteps(Steps):
     def outcome(self, node: Any, value: Any) -> str:
         """What a called step returns, once it has; ClearML itself looks every 5 or 20 s only."""
         while not (node.job and node.job.is_stopped()):
+            set_time_limits(self.pipeline.get_pipeline_dag(), self.run.time_limits)
             time.sleep(self.poll_seconds)
         if node.job.is_aborted() and self._is_stopping():
             time.sleep(STOPPING_SECONDS)  # the agent ends this process; no failure is to be told
@@ -174,7 +174,7 @@ class ServerSteps(Steps):
             if (made := str(value)) != str(None):
                 return made
         data = node.job.task.data
-        reason = data.status_message or data.status_reason or "see its console"
+        reason = exceeded(node) or data.status_message or data.status_reason or "see its console"
         raise StepFailed(f"{node.name} {data.status}: {reason}")
 
     def _is_stopping(self) -> bool:
