@@ -30,7 +30,7 @@ from pipelines import parameters
 from pipelines.cache import Dependencies, Record, reasons
 from pipelines.limits import exceeded, set_time_limits
 from pipelines.parameters import STAGES, Config
-from pipelines.parts import PART, SHARED, make_parts
+from pipelines.parts import SHARED, make_parts
 from pipelines.steps import Steps
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,6 @@ class ServerSteps(Steps):
         # The decorator sets its own callback when the pipeline is called, so ours comes after it.
         for job in (ClearmlJob, LocalClearmlJob):
             job.register_hashing_callback(self._cache_key)
-        self.part_node = self.pipeline.get_pipeline_dag().pop(PART)  # shown when there are parts
         for stage in STAGES:
             node = self._node(stage)
             node.queue = getattr(config.run.queues, stage)
