@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from components.dataset import FINE, LEFT_OUT, load_images
 from components.files import read_json
 
 if TYPE_CHECKING:
     from clearml import Logger
 
-ROWS_AT_MOST = 100  # of a table on a page
+MOST_ROWS = 200  # of a table on a page; ClearML keeps and shows each as one plot
 
 
 def curve(name: str) -> tuple[str, str]:
@@ -23,21 +24,87 @@ def curve(name: str) -> tuple[str, str]:
     return (rest, "validation") if prefix == "validation" else (name, "training")
 
 
+def dataset_tags(info: dict[str, Any]) -> list[str]:
+    """What tells datasets of one kind apart in a list: their source, and the size of the images."""
+    size = info.get("image_size")
+    return [_printable(info["name"]), *([f"{size[1]} x {size[0]} px"] if size else [])]
+
+
+def dataset_description(info: dict[str, Any]) -> str:
+    """What a dataset holds, in a line for people, and the hash of its content."""
+    counts = info["counts"]
+    if info["kind"] == "raw":
+        told = f"{info['verdicts']['left_out']} left out"
+        counts = {"": counts}
+    else:
+        told = ", ".join(f"{sum(labels.values())} {split}" for split, labels in counts.items())
+    images = sum(sum(labels.values()) for labels in counts.values())
+    about = (
+        f"{images} images of {_printable(info['name'])} in {len(info['classes'])} classes ({told})"
+    )
+    return f"{about}, content {info['content']}"
+
+
 def report_dataset(logger: Logger, folder: Path) -> None:
-    """Class counts as a table and a histogram, and the preview pictures."""
+    """Class counts, the audit's verdicts and reasons as tables, and the preview pictures."""
     info = read_json(folder / "dataset.json")
     counts = info["counts"]
     if info["kind"] == "raw":
         counts = {"all": counts}
     classes = info["classes"]
     rows = [[split, *(counts[split].get(label, 0) for label in classes)] for split in counts]
-    logger.report_table("images", "by class", table_plot=[["split", *classes], *rows], iteration=0)
+    _report_table(logger, "images", "by class", ["split", *classes], rows)
     for split, *values in rows:
         logger.report_histogram(
             "class counts", split, values=values, xlabels=classes, yaxis="images", iteration=0
         )
+    if info["kind"] == "raw":
+        _report_audit(logger, folder, info)
+    elif info["left_out"]:
+        rows = [[one["path"], one["reason"]] for one in info["left_out"]]
+        _report_table(logger, "audit", "left out", ["file", "reason"], rows)
     for picture in sorted(folder.glob("*.jpg")):
         logger.report_image("preview", picture.stem, local_path=str(picture), iteration=0)
+
+
+def _report_audit(logger: Logger, folder: Path, info: dict[str, Any]) -> None:
+    """What ingest found: verdicts, reasons, the files that are not fine, and the images' sizes."""
+    rows = [["verdict", verdict.replace("_", " "), n] for verdict, n in info["verdicts"].items()]
+    rows += [["left out as", kind, n] for kind, n in info["reasons"].items()]
+    rows += [["groups of", "near duplicates", info["near_duplicate_groups"]]]
+    _report_table(logger, "audit", "verdicts and reasons", ["", "", "files"], rows)
+    told = [image for image in load_images(folder) if image.verdict != FINE]
+    told.sort(key=lambda image: image.verdict != LEFT_OUT)
+    rows = [[image.path, image.label, image.verdict, image.reason] for image in told]
+    _report_table(logger, "audit", "files", ["file", "label", "verdict", "reason"], rows)
+    columns = ["label", "", "minimum", "10 %", "median", "90 %", "maximum"]
+    rows = [
+        [label, name, *values]
+        for label, measures in info["distributions"].items()
+        for name, values in measures.items()
+    ]
+    _report_table(logger, "audit", "sizes and brightness", columns, rows)
+    page = folder / "left_out.html"
+    if info["verdicts"][LEFT_OUT]:
+        logger.report_media(
+            "audit", "pictures of files left out", local_path=str(page), iteration=0
+        )
+
+
+def _report_table(
+    logger: Logger, title: str, series: str, columns: list[str], rows: list[list[Any]]
+) -> None:
+    """A table of at most `MOST_ROWS` rows, whose last line says how many there are more."""
+    shown = [[_printable(cell) for cell in row] for row in rows[:MOST_ROWS]]
+    if len(rows) > MOST_ROWS:
+        more = f"and {len(rows) - MOST_ROWS} more; all are in the files"
+        shown.append([more, *[""] * (len(columns) - 1)])
+    logger.report_table(title, series, table_plot=[columns, *shown], iteration=0)
+
+
+def _printable(value: Any) -> Any:
+    """Text as valid UTF-8; file names need not be."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def report_model(logger: Logger, folder: Path) -> None:
@@ -78,18 +145,8 @@ def report_evaluation(logger: Logger, folder: Path) -> None:
         iteration=0,
     )
     for path in sorted((folder / "tables").glob("*.csv")):
-        name = path.stem.replace("_", " ")
-        logger.report_table(name, "table", table_plot=read_table(path), iteration=0)
+        with path.open(newline="", encoding="utf-8") as file:
+            columns, *rows = csv.reader(file)
+        _report_table(logger, path.stem.replace("_", " "), "table", columns, rows)
     for picture in sorted((folder / "figures").glob("*.png")):
         logger.report_image("evaluation", picture.stem, local_path=str(picture), iteration=0)
-
-
-def read_table(path: Path) -> list[list[str]]:
-    """Header and rows of a CSV file, as many as a page shows well; the last one tells of others."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    left = len(rows) - 1 - ROWS_AT_MOST
-    if left > 0:
-        note = f"and {left} more, in {path.parent.name}/{path.name} of the artifact details"
-        rows[1 + ROWS_AT_MOST :] = [[note, *[""] * (len(rows[0]) - 1)]]
-    return rows

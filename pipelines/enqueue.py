@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 from collections.abc import Iterable
+from typing import Any
 
 from clearml import Task
 from clearml.backend_api.session.client import APIClient
@@ -50,33 +51,64 @@ def resubmit(base: str, config: Config, changed: set[str]) -> Task:
 
     `base` is its id or `latest`; `changed` names the parameters to take from `config`.
     """
-    earlier = _earlier(base, config.run)
+    earlier = find_run(base, config.run, f"rerun={base}")
     texts = parameters.texts_of(config)
     edits = {name: text for name, text in texts.items() if name in changed}
-    edited = texts | parameters.from_sections(earlier.get_parameters() or {}) | edits
-    settings = parameters.read(edited | {"run/mode": "queue"})
-    check_queues(settings.run, APIClient())
-    task = Task.clone(earlier, name=NAME, parent=earlier.id, project=earlier.project)
-    task.update_parameters(parameters.by_section(edits))
-    return _enqueue(task, settings.run)
+    return copy(earlier, check_copy(earlier, texts, edits), edits)
 
 
-def _earlier(base: str, run: Run) -> Task:
+def find_run(base: str, run: Run, told: str, status: list[str] | None = None) -> Task:
+    """The controller of that id, or the latest, with one of the statuses if any are given."""
     if base == "latest":
         wanted = {"order_by": ["-created"], "system_tags": ["pipeline", "-archived"]}
-        found = Task.get_tasks(
-            project_name=f"^{steps_project(run.project)}$",
-            task_filter=wanted | {"type": ["controller"], "search_hidden": True},
-        )
+        wanted |= {"status": status} if status else {}
+        found = tasks_in(steps_project(run.project), type=["controller"], **wanted)
         if not found:
-            raise BadInput(f"rerun=latest: there is no earlier run in project {run.project}")
+            kind = "completed" if status else "earlier"
+            raise BadInput(f"{told}: there is no {kind} run in project {run.project}")
         return found[0]
     found = Task.query_tasks(
         task_filter={"id": [base], "type": ["controller"], "search_hidden": True}
     )
     if not found:
-        raise BadInput(f"rerun={base}: no pipeline run of that id on the server")
+        raise BadInput(f"{told}: no pipeline run of that id on the server")
     return Task.get_task(task_id=base)
+
+
+def tasks_in(project: str, tags: list[str] | None = None, **wanted: Any) -> list[Task]:
+    """The tasks of a project that match; none when there is no such project."""
+    inside = Task.get_project_id(project, search_hidden=True)
+    if inside is None:
+        return []
+    return Task.get_tasks(
+        tags=tags, task_filter=wanted | {"project": [inside], "search_hidden": True}
+    )
+
+
+def check_copy(earlier: Task, defaults: dict[str, str], edits: dict[str, str]) -> Config:
+    """The settings of an edited copy; `BadInput` for one that could not run.
+
+    `defaults` are for parameters that the earlier run did not have yet.
+    """
+    edited = defaults | parameters.from_sections(earlier.get_parameters() or {}) | edits
+    settings = parameters.read(edited | {"run/mode": "queue"})
+    check_queues(settings.run, APIClient())
+    return settings
+
+
+def copy(
+    earlier: Task, settings: Config, edits: dict[str, str], tags: list[str] | None = None
+) -> Task:
+    """Enqueue a copy that `check_copy` has accepted; with these tags instead of its own."""
+    task = Task.clone(earlier, name=NAME, parent=earlier.id, project=earlier.project)
+    try:
+        task.update_parameters(parameters.by_section(edits))
+        if tags is not None:
+            task.set_tags(tags)
+        return _enqueue(task, settings.run)
+    except Exception:  # no draft is left, which would look like a run
+        task.delete(delete_artifacts_and_models=False, raise_on_error=False)
+        raise
 
 
 def _enqueue(task: Task, run: Run) -> Task:
@@ -117,6 +149,22 @@ def check_checkout(run: Run) -> None:
 def check_queues(run: Run, client: APIClient) -> None:
     """`BadInput` for a missing queue, one without a worker, or a wait that would never end."""
     wanted = {name: getattr(run.queues, name) for name in Queues.__dataclass_fields__}
+    workers = _served(wanted, run, client)
+    shared = _shared(wanted.items())
+    if shared and workers.get(run.queues.controller, 0) < 2:
+        raise BadInput(
+            f"run.queues.controller={run.queues.controller}: {shared} uses it too, and one worker "
+            "would wait for itself; give the controller a queue of its own"
+        )
+
+
+def check_queue(stage: str, run: Run) -> None:
+    """`BadInput` for a missing queue of one stage, or one without a worker."""
+    _served({stage: getattr(run.queues, stage)}, run, APIClient())
+
+
+def _served(wanted: dict[str, str], run: Run, client: APIClient) -> dict[str, int]:
+    """How many workers each queue of the server has; `BadInput` where a wanted one has none."""
     existing = {queue.name for queue in client.queues.get_all(page_size=500, page=0)}
     for name, queue in wanted.items():
         if queue not in existing:
@@ -132,12 +180,7 @@ def check_queues(run: Run, client: APIClient) -> None:
                     f"run.queues.{name}={queue}: no agent serves it; start one "
                     f"(clearml-agent daemon --queue {queue}), or set run.idle_queues=true"
                 )
-    shared = _shared(wanted.items())
-    if shared and workers.get(run.queues.controller, 0) < 2:
-        raise BadInput(
-            f"run.queues.controller={run.queues.controller}: {shared} uses it too, and one worker "
-            "would wait for itself; give the controller a queue of its own"
-        )
+    return workers
 
 
 def _shared(wanted: Iterable[tuple[str, str]]) -> str | None:

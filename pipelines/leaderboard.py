@@ -17,22 +17,32 @@ COLUMNS = 3  # panels in a row of the picture
 FEW = 6  # values that each get their label
 
 
-def ranked(trials: list[Trial]) -> list[Trial]:
-    """Best first, those without a result last.
+def measure(trial: Trial) -> tuple[str, float | None]:
+    """The figure by which trials are compared, and its value.
 
-    By the validation accuracy: to choose by the test images would make their figures too good.
+    The validation accuracy: to choose by the test images would make their figures too good.
     """
+    if trial.objective:
+        return trial.objective, trial.reached
+    if trial.validation is None:  # nothing was trained
+        return "test accuracy", trial.test
+    return "validation accuracy", trial.validation
+
+
+def ranked(trials: list[Trial]) -> list[Trial]:
+    """Best first, those without a result last."""
 
     def key(trial: Trial) -> tuple[bool, float, int]:
-        value = score(trial)
-        return value is None, -(value or 0), trial.number
+        name, value = measure(trial)
+        value_up = -(value or 0.0) if is_better_high(name) else value or 0.0
+        return value is None, value_up, trial.number
 
     return sorted(trials, key=key)
 
 
-def score(trial: Trial) -> float | None:
-    """What the trials are ranked by: the test accuracy only where nothing was trained."""
-    return trial.test if trial.validation is None else trial.validation
+def is_better_high(figure: str) -> bool:
+    """Whether a higher value of the figure is the better one."""
+    return not figure.endswith("loss")
 
 
 def swept(trials: list[Trial]) -> list[str]:
@@ -48,7 +58,9 @@ def rows(trials: list[Trial]) -> list[dict[str, Any]]:
         {
             "trial": trial.number,
             **{name: trial.parameters.get(name, "") for name in names},
-            "validation accuracy": trial.validation,
+            trial.objective or "validation accuracy": trial.reached
+            if trial.objective
+            else trial.validation,
             "test accuracy": trial.test,
             "test low": trial.interval[0] if trial.interval else None,
             "test high": trial.interval[1] if trial.interval else None,
@@ -72,7 +84,8 @@ def text(trials: list[Trial]) -> str:
         row = {name: _short(name, value) for name, value in row.items()}
         if low is not None:
             row["test accuracy"] += f" ({low:.3f}-{high:.3f})"
-        lines.append(row | {"where": where if status == COMPLETED else f"{status}: {reason}"})
+        told = ": ".join(filter(None, [status, reason]))
+        lines.append(row | {"where": where if status == COMPLETED else told})
     names = [name for name in lines[0] if any(line[name] for line in lines)]
     table = [names, *([line[name] for name in names] for line in lines)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
@@ -85,7 +98,7 @@ def text(trials: list[Trial]) -> str:
 def _short(name: str, value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.3f}" if name.endswith("accuracy") else str(value)
+    return f"{value:.3f}" if name.endswith(("accuracy", "auc", "loss")) else str(value)
 
 
 def write_csv(trials: list[Trial], path: Path) -> None:
@@ -100,7 +113,7 @@ def write_csv(trials: list[Trial], path: Path) -> None:
 def draw(trials: list[Trial], path: Path) -> bool:
     """A panel for each swept parameter with the accuracy against it; False without any."""
     names = swept(trials)
-    done = [trial for trial in trials if score(trial) is not None]
+    done = [trial for trial in ranked(trials) if measure(trial)[1] is not None]
     if not names or not done:
         return False
     from matplotlib.figure import Figure
@@ -109,7 +122,6 @@ def draw(trials: list[Trial], path: Path) -> bool:
     lines = -(-len(names) // columns)
     figure = Figure(figsize=(0.8 + 3.6 * columns, 0.7 + 3.0 * lines), layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False, sharey=True)
-    trained = any(trial.validation is not None for trial in done)
     for panel, name in itertools.zip_longest(panels.flat, names):
         if name is None:
             panel.axis("off")
@@ -119,7 +131,7 @@ def draw(trials: list[Trial], path: Path) -> bool:
         panel.grid(axis="y", alpha=0.3)
         panel.spines[["top", "right"]].set_visible(False)
     for line in panels:
-        line[0].set_ylabel("validation accuracy" if trained else "test accuracy")
+        line[0].set_ylabel(measure(done[0])[0])
     figure.suptitle(
         f"{len(done)} of {len(trials)} trials; orange: the best, grey: means", fontsize="medium"
     )
@@ -128,10 +140,10 @@ def draw(trials: list[Trial], path: Path) -> bool:
 
 
 def _panel(panel: Axes, trials: list[Trial], name: str) -> None:
-    """Points of the trials, and the mean at each value."""
+    """Points of the trials, the first of which is the best, and the mean at each value."""
     texts = [trial.parameters.get(name, "") for trial in trials]
     numbers = [_number(text) for text in texts]
-    categories = list(dict.fromkeys(texts))
+    categories = sorted(set(texts))
     is_numeric = all(number is not None for number in numbers)
     places = numbers if is_numeric else [categories.index(text) for text in texts]
     if is_numeric and min(places) > 0 and max(places) / min(places) >= 10:
@@ -141,7 +153,7 @@ def _panel(panel: Axes, trials: list[Trial], name: str) -> None:
         panel.set_xlim(-0.6, len(categories) - 0.4)
         if len(categories) > 3:
             panel.tick_params("x", rotation=30)
-    values = [score(trial) for trial in trials]
+    values = [measure(trial)[1] for trial in trials]
     at: dict[float, list[float]] = {}
     for place, value in zip(places, values, strict=True):
         at.setdefault(place, []).append(value)
@@ -153,8 +165,7 @@ def _panel(panel: Axes, trials: list[Trial], name: str) -> None:
         style = {"color": "0.7"} if is_numeric else {"color": "0.5", "ls": "", "marker": "_"}
         panel.plot(sorted(at), means, markersize=28, **style)
     panel.plot(places, values, "o", color="tab:blue", alpha=0.7)
-    best = values.index(max(values))
-    panel.plot(places[best], values[best], "o", color="tab:orange", markersize=9)
+    panel.plot(places[0], values[0], "o", color="tab:orange", markersize=9)
 
 
 def _number(text: str) -> float | None:

@@ -86,6 +86,7 @@ def _local(config: Config, folder: Path) -> float | None:
 
     _enter_root()
     server.check_connection()
+    server.check_source(config)
     if config.run.plan:
         return server.plan(config, folder)
     from clearml import PipelineDecorator
@@ -106,6 +107,7 @@ def _queue(config: Config, folder: Path) -> None:
 
     _enter_root()
     server.check_connection()
+    server.check_source(config)
     if config.run.plan:
         return server.plan(config, folder)
     keep_task(enqueue.submit(config), folder)
@@ -138,14 +140,14 @@ def on_agent(composed: dict[str, str], folder: Path) -> float | None:
     """Run as the controller's task: its parameters, which a person may have edited, win."""
     use_sdk_settings()
     cache.read_sources(parameters.STAGES)
-    from pipelines import server
+    from pipelines import agent, server
 
     try:
-        config = parameters.read(composed | server.task_texts())
-        server.forget_graph()
+        config = parameters.read(composed | agent.task_texts())
+        agent.forget_graph()
         return server.run_controller(config, folder)
     except (BadInput, server.StepFailed) as error:
-        server.end_on_agent(error)
+        agent.end_on_agent(error)
 
 
 def _enter_root() -> None:

@@ -6,11 +6,13 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from components import storage
 from components.files import read_json
 from components.schema import BadInput
+from pipelines import turns
 from pipelines.cache import Dependencies, Record, Records
 from pipelines.parameters import Config
 from pipelines.steps import Steps
@@ -43,6 +45,9 @@ class OfflineSteps(Steps):
 
     def why(self, wanted: Dependencies) -> str:
         return self.records.why(wanted)
+
+    def alone(self, wanted: Dependencies) -> AbstractContextManager[None]:
+        return turns.locked(self.store.outputs / "locks", wanted)
 
     def execute(self, component: Callable, wanted: Dependencies, arguments: dict[str, str]) -> str:
         reference = str(component(**arguments, fingerprint=wanted.fingerprint))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import requests
 from clearml import PipelineDecorator, Task
@@ -22,11 +22,12 @@ from clearml.backend_interface.session import SendError
 
 from components import reporting
 from components.files import read_json
+from components.ingest import sources
 from components.schema import BadInput
-from components.step import BAD_INPUT, DEPENDENCIES, end_as_failed
+from components.step import BAD_INPUT, DEPENDENCIES
 from components.stores import steps_project
 from components.stores.server import ServerStore
-from pipelines import parameters
+from pipelines import parameters, turns
 from pipelines.cache import Dependencies, Record, reasons
 from pipelines.parameters import STAGES, Config
 from pipelines.parts import PART, SHARED, make_parts
@@ -59,19 +60,10 @@ def check_connection() -> None:
         raise BadInput(f"the ClearML server {host} takes no such login; {remedy}") from None
 
 
-def task_texts() -> dict[str, str]:
-    """The parameters of the task that this process runs as, by ClearML name."""
-    task = Task.get_task(task_id=os.environ["CLEARML_TASK_ID"])
-    return parameters.from_sections(task.get_parameters() or {})
-
-
-def forget_graph() -> None:
-    """Have the graph built from the code: the task of a rerun has that of the earlier run.
-
-    ClearML drops the stages that a run never reached from it, and would not find them again.
-    """
-    wanted = {"task": os.environ["CLEARML_TASK_ID"], "configuration": ["Pipeline"], "force": True}
-    Session().send_request("tasks", "delete_configuration", method="post", json=wanted)
+def check_source(config: Config) -> None:
+    """`BadInput` for a ClearML dataset that is not there, before anything is created."""
+    if config.ingest.source == "clearml_dataset" and "ingest" in config.run.stages:
+        sources.fingerprint(config.ingest, ServerStore(config.run.project).identify_dataset)
 
 
 def plan(config: Config, folder: Path) -> None:
@@ -105,13 +97,6 @@ def mark_failed(error: Exception) -> None:
     if controller := Task.current_task():
         reason = BAD_INPUT if isinstance(error, BadInput) else "step failed"
         controller.mark_failed(status_reason=reason, status_message=str(error), force=True)
-
-
-def end_on_agent(error: Exception) -> NoReturn:
-    """End the process, and the task that it runs as as failed with the error for a message."""
-    print(f"error: {error}")
-    task = Task.get_task(task_id=os.environ["CLEARML_TASK_ID"])
-    end_as_failed(task, BAD_INPUT, str(error))
 
 
 class ServerSteps(Steps):
@@ -154,6 +139,9 @@ class ServerSteps(Steps):
         shared = wanted.stage == SHARED and self.shards > 1
         told = f", in {self.shards} parts at a time" if shared else ""
         return reasons(wanted, self._finished(wanted.stage)) + told
+
+    def alone(self, wanted: Dependencies) -> AbstractContextManager[None]:
+        return turns.announced(self.controller, wanted, self.poll_seconds)
 
     def execute(self, component: Callable, wanted: Dependencies, arguments: dict[str, str]) -> str:
         node = self._node(wanted.stage)
@@ -230,7 +218,10 @@ class ServerSteps(Steps):
                 for function in functions:
                     function(logger, made)
                 if stage == "evaluate":
-                    self.accuracy = read_json(made / "metrics.json")["accuracy"]
+                    metrics = read_json(made / "metrics.json")
+                    self.accuracy = metrics["accuracy"]
+                    if "gate" in metrics:
+                        self.controller.upload_artifact("decision", metrics["gate"])
         self.keep_result()
 
     def _cache_key(self, step: dict[str, Any]) -> dict[str, Any]:

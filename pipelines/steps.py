@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +49,10 @@ class Steps(ABC):
         """How the step differs from the nearest earlier one, in words."""
 
     @abstractmethod
+    def alone(self, wanted: Dependencies) -> AbstractContextManager[None]:
+        """Held while a step is executed; waits while another run executes the same."""
+
+    @abstractmethod
     def execute(self, component: Callable, wanted: Dependencies, arguments: dict[str, str]) -> str:
         """Run the step; returns the reference of its output."""
 
@@ -85,12 +91,17 @@ class Steps(ABC):
         began = time.monotonic()
         record, why = self._decide(wanted)
         arguments = {**references, **to_texts(settings)}
-        if record:
-            log.info("%-10s reused from run %s", stage, record.run)
-            reference = self.reuse(component, record, arguments)
-        else:
-            log.info("%-10s runs: %s", stage, why)
-            reference = self.execute(component, wanted, arguments)
+        with contextlib.ExitStack() as turn:
+            if not record and not self._forced(stage):
+                turn.enter_context(self.alone(wanted))
+                record = self.find(wanted)  # another run may just have made it
+            if record:
+                why = ""
+                log.info("%-10s reused from run %s", stage, record.run)
+                reference = self.reuse(component, record, arguments)
+            else:
+                log.info("%-10s runs: %s", stage, why)
+                reference = self.execute(component, wanted, arguments)
         self.references[stage] = reference
         self.told.append(
             {
@@ -161,15 +172,20 @@ class Steps(ABC):
         inputs = {name: reference for name, reference in references.items() if reference}
         if stage == "ingest":
             inputs["images of the source"] = str(
-                sources.fingerprint(settings, self.store.resolve_dataset)
+                sources.fingerprint(settings, self.store.identify_dataset)
             )
         return dependencies(stage, texts, inputs)
 
+    def _forced(self, stage: str) -> str:
+        """Why a stage runs whatever was made before; empty if it need not."""
+        if not self.run.cache:
+            return "run.cache=false"
+        return "forced" if stage in self.run.force else ""
+
     def _decide(self, wanted: Dependencies) -> tuple[Record | None, str]:
         """The record to reuse, or None and the reason to run."""
-        if not self.run.cache:
-            return None, "run.cache=false"
-        if wanted.stage in self.run.force:
-            return None, "forced"
+        forced = self._forced(wanted.stage)
+        if forced:
+            return None, forced
         record = self.find(wanted)
         return (record, "") if record else (None, self.why(wanted))

@@ -121,13 +121,13 @@ def _conclude(known: list[Trial], folder: Path, run: Run) -> None:
         return
     for trial in known:
         if trial.status == trials.RUNNING:
-            trial.status, trial.reason = trials.FAILED, "interrupted"
+            trial.status = trials.INTERRUPTED
     print(f"\n{leaderboard.text(known)}\n")
     best = leaderboard.ranked(known)[0]
     table, picture = folder / "leaderboard.csv", folder / "leaderboard.png"
     leaderboard.write_csv(known, table)
     drawn = leaderboard.draw(known, picture)
-    if leaderboard.score(best) is not None:
+    if leaderboard.measure(best)[1] is not None:
         told = shlex.join(f"{name}={text}" for name, text in best.parameters.items())
         print(f"best: trial {best.number}; alone: python pipelines/{trials.ENTRY.name} {told}")
     print(f"leaderboard: {folder}")

@@ -43,6 +43,8 @@ class Trial:
     validation: float | None = None
     test: float | None = None
     interval: list[float] = field(default_factory=list)  # of the test accuracy
+    objective: str = ""  # what trials are compared by, if another figure than an accuracy
+    reached: float | None = None  # of the objective
     task: str | None = None  # its controller on the server
     page: str | None = None
 
@@ -90,9 +92,10 @@ def run(number: int, overrides: list[str], sweep: Path, folder: Path) -> float |
     trial.process = process.pid
     trial.save()
     errors: deque[str] = deque(maxlen=50)
+    over = sweep / INTERRUPTED
     threads = [
-        _pass_on(process.stdout, sys.stdout, number, deque(maxlen=0)),
-        _pass_on(process.stderr, sys.stderr, number, errors),
+        _pass_on(process.stdout, sys.stdout, number, deque(maxlen=0), over),
+        _pass_on(process.stderr, sys.stderr, number, errors, over),
     ]
     try:
         process.wait()
@@ -129,15 +132,22 @@ def _reason(exit_code: int, errors: deque[str]) -> str:
     return told[-1].removeprefix("error: ") if told else f"exit code {exit_code}"
 
 
-def _pass_on(source: IO[str], target: TextIO, number: int, kept: deque[str]) -> threading.Thread:
-    """Copy lines with the trial's number ahead, as those of several trials mix."""
+def _pass_on(
+    source: IO[str], target: TextIO, number: int, kept: deque[str], over: Path
+) -> threading.Thread:
+    """Copy lines with the trial's number ahead, as those of several trials mix.
+
+    No more once the file `over` exists: how a trial dies of Ctrl-C is not worth reading.
+    """
 
     def copy() -> None:
         for line in source:
-            if line.strip():
-                kept.append(line.rstrip())
-            target.write(f"[{number}] {line}")
-            target.flush()
+            if not line.strip() or "%|" in line:  # a part of a progress bar
+                continue
+            kept.append(line.rstrip())
+            if not over.exists():
+                target.write(f"[{number}] {line}")
+                target.flush()
 
     thread = threading.Thread(target=copy, daemon=True)
     thread.start()

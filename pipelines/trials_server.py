@@ -27,7 +27,8 @@ class Outcome:
     status: str  # of `ENDS`, or queued or in_progress
     reason: str
     seconds: float | None
-    figures: dict[str, float]  # the single values on its page
+    figures: dict[str, float]  # last values: the single ones by name, others as `title/series`
+    page: str
 
     @property
     def ended(self) -> bool:
@@ -37,29 +38,29 @@ class Outcome:
 
 def outcomes(tasks: list[str]) -> dict[str, Outcome]:
     """How each of the tasks is doing, by id."""
-    fields = ["status", "status_message", "started", "completed", "last_metrics"]
+    fields = ["status", "status_message", "started", "completed", "last_metrics", "project"]
     found = Task.query_tasks(
         task_filter={"id": tasks, "search_hidden": True}, additional_return_fields=fields
     )
     known = {one["id"]: _outcome(one) for one in found}
-    missing = Outcome("deleted", "not on the server any more", None, {})
+    missing = Outcome("deleted", "not on the server any more", None, {}, "")
     return {task: known.get(task, missing) for task in tasks}
 
 
 def _outcome(task: dict[str, Any]) -> Outcome:
-    status = ENDS.get(task["status"], task["status"])
+    status = ENDS.get(str(task["status"]), str(task["status"]))
     started, completed = task.get("started"), task.get("completed")
-    figures = {
-        value["variant"]: value["value"]
-        for metric in (task.get("last_metrics") or {}).values()
-        for value in metric.values()
-        if value["metric"] == "Summary"
-    }
+    figures = {}
+    for variants in (task.get("last_metrics") or {}).values():
+        for one in variants.values():
+            title, series = one["metric"], one["variant"]
+            figures[series if title == "Summary" else f"{title}/{series}"] = one["value"]
     return Outcome(
         status=status,
         reason="" if status == "completed" else " ".join((task["status_message"] or "").split()),
         seconds=round((completed - started).total_seconds(), 1) if started and completed else None,
         figures=figures,
+        page=Task.get_task_output_log_web_page(task["id"], task["project"]),
     )
 
 

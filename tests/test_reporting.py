@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from components.reporting import ROWS_AT_MOST, read_table
+from components import reporting
+from components.ingest.audit import build_raw_dataset
+from tests.ingest.builders import fill, ingest_settings, photos
+
+
+class Recorder:
+    """A logger that keeps the tables it gets."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, list[list[Any]]] = {}
+
+    def report_table(self, title: str, series: str, table_plot: list[Any], **_: Any) -> None:
+        self.tables[f"{title}/{series}"] = table_plot
+
+    def __getattr__(self, _: str) -> Any:
+        return lambda *args, **kwargs: None
 
 
 def test_a_long_table_is_cut_and_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "tables" / "classes.csv"
-    path.parent.mkdir()
-    rows = [f"class {number},0.5" for number in range(ROWS_AT_MOST + 7)]
-    path.write_text("\n".join(["class,value", *rows]))
-    table = read_table(path)
-    assert table[:2] == [["class", "value"], ["class 0", "0.5"]]
-    assert table[-2] == [f"class {ROWS_AT_MOST - 1}", "0.5"]
-    assert table[-1] == ["and 7 more, in tables/classes.csv of the artifact details", ""]
-    path.write_text("\n".join(["class,value", *rows[:ROWS_AT_MOST]]))
-    assert len(read_table(path)) == 1 + ROWS_AT_MOST
+    bad = {f"cat/bad {number}.jpg": b"text" for number in range(250)}
+    strange = {"dog/\udcff.jpg": b"text"}  # a name that is no UTF-8
+    folder = fill(tmp_path / "photos", photos(5) | bad | strange)
+    (tmp_path / "raw").mkdir()
+    settings = ingest_settings(path=folder, max_rejected_fraction=1)
+    build_raw_dataset(settings, tmp_path / "raw")
+    recorder = Recorder()
+    reporting.report_dataset(recorder, tmp_path / "raw")
+    columns, *rows, last = recorder.tables["audit/files"]
+    assert columns == ["file", "label", "verdict", "reason"]
+    assert len(rows) == reporting.MOST_ROWS
+    assert last[0] == "and 51 more; all are in the files"
+    assert ["verdict", "left out", 251] in recorder.tables["audit/verdicts and reasons"]
+    assert str(recorder.tables).encode()  # as it would be sent

@@ -36,15 +36,16 @@ class Classifier:
         except (OSError, ValueError, KeyError) as error:
             raise BadInput(_unreadable(folder / "model.json", error)) from None
         try:
-            self.network = keras.saving.load_model(folder / "model.keras", compile=False)
+            network = keras.saving.load_model(folder / "model.keras", compile=False)
         except Exception as error:  # a damaged file fails in zipfile, h5py, json or Keras
             raise BadInput(_unreadable(folder / "model.keras", error)) from None
-        outputs = self.network.output_shape[-1]
-        if outputs != len(self.classes):
+        if not isinstance(network.output, dict) or set(network.output) != set(self.classes):
             raise BadInput(
-                f"{folder / 'model.keras'}: has {outputs} outputs, but model.json names "
-                f"{len(self.classes)} classes; train it again"
+                f"{folder / 'model.keras'}: its outputs are not the {len(self.classes)} classes "
+                "that model.json names; train it again"
             )
+        columns = keras.ops.stack([network.output[name] for name in self.classes], axis=1)
+        self.network = keras.Model(network.inputs, columns)  # images to [B, C]
         shape = tf.TensorSpec([None, None, None, 3], tf.float32)
         self._forward = tf.function(
             lambda images: tf.cast(self.network(images, training=False), tf.float32),

@@ -22,7 +22,7 @@ from components.dataset import (
     save_info,
 )
 from components.ingest.layout import File
-from components.ingest.pages import MOST_PICTURES, kind_of, write_left_out_page, write_preview
+from components.ingest.pages import MOST_PICTURES, kind_of, write_left_out_page
 from components.ingest.parameters import Ingest
 from components.ingest.sources import Resolve, Source, open_source
 from components.ingest.verdict import (
@@ -33,6 +33,7 @@ from components.ingest.verdict import (
     examine_files,
 )
 from components.parallel import chunked, count_workers, map_ordered
+from components.preview import write_preview
 from components.progress import progress
 from components.schema import BadInput
 

@@ -1,4 +1,4 @@
-"""Two pages for people: a contact sheet of the classes, and what was left out and why."""
+"""A page for people: the pictures of what was left out, and why."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ import io
 from collections import defaultdict
 from pathlib import Path
 
-from PIL import Image as Pillow
-from PIL import ImageDraw, ImageOps
-
 from components.dataset import LEFT_OUT, Image, ShardReader
 from components.images import decode_rgb
 
 MOST_PICTURES = 200  # on the page of files left out; further files are only named
 MOST_NAMES = 5000
-TILE, COLUMNS, MOST_CLASSES, MARGIN = 112, 10, 12, 20  # of the contact sheet, pixels
+TILE = 112  # pixels
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Left out</title>
 <style>
@@ -43,25 +40,6 @@ small {{ color: #888; }}
 def kind_of(reason: str) -> str:
     """The kind of a reason: what stands before its details."""
     return reason.split(":")[0]
-
-
-def write_preview(path: Path, images: list[Image], reader: ShardReader) -> None:
-    """A contact sheet: a row of images of each class, the same ones each time."""
-    rows: dict[str, list[Image]] = defaultdict(list)
-    for image in sorted(images, key=lambda image: image.sha256):
-        if image.verdict != LEFT_OUT and len(rows[image.label]) < COLUMNS:
-            rows[image.label].append(image)
-    labels = sorted(rows)[:MOST_CLASSES]
-    height = TILE + MARGIN
-    sheet = Pillow.new("RGB", (COLUMNS * TILE, height * len(labels)), "white")
-    draw = ImageDraw.Draw(sheet)
-    for row, label in enumerate(labels):
-        draw.text((4, row * height + 4), _printable(label), fill="black")
-        for column, image in enumerate(rows[label]):
-            picture = decode_rgb(reader.read(image), 2 * TILE)
-            tile = ImageOps.fit(picture, (TILE - 4, TILE - 4), Pillow.Resampling.BILINEAR)
-            sheet.paste(tile, (column * TILE, row * height + MARGIN))
-    sheet.save(path, quality=85)
 
 
 def write_left_out_page(

@@ -18,6 +18,8 @@ from components.schema import BadInput
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data"
 Resolve = Callable[[str], Path]  # from a ClearML dataset's name to its local copy
+Identify = Callable[[str], str]  # ... and to its id
+NO_DATASET = "give the dataset's id, project/name or project/name/version"
 
 
 @dataclass(frozen=True)
@@ -63,30 +65,29 @@ def open_source(settings: Ingest, resolve: Resolve | None = None) -> Source:
         return Source(_stem(path), told, None, path, _with_labels(listed, settings, told))
     root = _root(settings, told, resolve)
     listed = _list(settings, root)
-    name = "sample" if settings.source == "sample" else root.name
+    names = {"sample": "sample", "clearml_dataset": settings.dataset}
+    name = names.get(settings.source) or root.name
     return Source(name, told, root, None, _with_labels(listed, settings, told))
 
 
-def fingerprint(settings: Ingest, resolve: Resolve | None = None) -> str | None:
+def fingerprint(settings: Ingest, identify: Identify | None = None) -> str | None:
     """sha256 that changes exactly when what the source delivers changes; None: not known here.
 
     Folders by names and bytes, archives by bytes, addresses by themselves and their checksum,
-    ClearML datasets by id. BadInput when the source is missing.
+    ClearML datasets by id, which `identify` finds. BadInput when the source is missing.
     """
     told = _told(settings)
     if settings.source == "clearml_dataset":
-        id = settings.dataset or ""
-        if len(id) == 32 and id.isalnum():
-            return _hash(id)
-        if resolve is None:
-            return None
+        if not settings.dataset:
+            raise BadInput(f"{told}: {NO_DATASET}")
+        return _hash(identify(settings.dataset)) if identify else None
     if settings.source == "archive":
         address = settings.path or ""
         if is_address(address) and settings.sha256:
             return _hash(address, settings.sha256)
         local = cached_path(address, settings) if is_address(address) else _archive(settings, told)
         return _hash(_hash_file(local)) if local.is_file() else None
-    root = _root(settings, told, resolve)
+    root = _root(settings, told, None)
     files = _list(settings, root)
     with ThreadPool(8) as pool:  # reading and hashing release the interpreter lock
         hashes = pool.imap(functools.partial(_hash_of, root), files, chunksize=64)
@@ -107,7 +108,7 @@ def _root(settings: Ingest, told: str, resolve: Resolve | None) -> Path:
         root = SAMPLE
     elif settings.source == "clearml_dataset":
         if not settings.dataset:
-            raise BadInput(f"{told}: give the dataset's id, or project/name/version")
+            raise BadInput(f"{told}: {NO_DATASET}")
         if resolve is None:
             raise BadInput(f"{told}: needs a ClearML server; choose run=local or run=queue")
         root = resolve(settings.dataset)

@@ -16,6 +16,7 @@ from components.dataset import (
     LEFT_OUT,
     SPLITS,
     Image,
+    ShardReader,
     ShardWriter,
     load_images,
     load_info,
@@ -27,6 +28,7 @@ from components.parallel import chunked, count_workers, map_ordered
 from components.preprocess.images import Stored, process_images
 from components.preprocess.parameters import Preprocess
 from components.preprocess.splits import assign
+from components.preview import write_preview
 from components.progress import progress
 from components.schema import BadInput
 
@@ -198,4 +200,6 @@ def _write(
         "content": content,
     }
     save_info(folder, info)
+    with ShardReader(folder) as reader:
+        write_preview(folder / "preview.jpg", images, reader)
     return info

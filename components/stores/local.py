@@ -48,9 +48,13 @@ class LocalStore:
         """The folder of a training's checkpoints, the same for each attempt."""
         return self.outputs / "checkpoints" / fingerprint
 
-    def resolve_dataset(self, name: str) -> Path:
+    def identify_dataset(self, name: str) -> str:
         """A ClearML dataset can't be had without a server."""
         raise BadInput(f"ingest.dataset={name}: needs a ClearML server; use run=local or run=queue")
+
+    def resolve_dataset(self, name: str) -> Path:
+        """As for `identify_dataset`."""
+        return Path(self.identify_dataset(name))
 
     def latest(self, stage: str) -> str | None:
         """The newest output of `preprocess` or `train`, or None."""

@@ -6,8 +6,10 @@ References are ids: of a dataset, of a model, and of the task that evaluated.
 from __future__ import annotations
 
 import contextlib
+import logging
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,11 +21,13 @@ from clearml.storage.helper import StorageHelper
 from components import reporting
 from components.files import read_json
 from components.schema import BadInput
-from components.stores import STEPS
+from components.stores import STEPS, datasets
 from components.stores.server_champions import ServerChampions
 
+log = logging.getLogger(__name__)
+
+PUBLISH_ATTEMPTS = 3
 DETAILS = "details"  # artifact with the files of a model, beside its weights, or of an evaluation
-CHUNK_MB = 512
 
 
 class ServerStore:
@@ -44,19 +48,30 @@ class ServerStore:
         existing = self._dataset_of(name, info["content"])
         if existing:
             return existing
+        for attempt in range(1, PUBLISH_ATTEMPTS):
+            try:
+                return self._create_dataset(name, info, folder, parent)
+            except (OSError, ValueError) as error:
+                log.warning("%s, attempt %d; trying again", error, attempt)
+        return self._create_dataset(name, info, folder, parent)
+
+    def _create_dataset(
+        self, name: str, info: dict[str, Any], folder: Path, parent: str | None
+    ) -> str:
         dataset = Dataset.create(
             dataset_name=name,
             dataset_project=self.project,
-            dataset_tags=[_content_tag(info["content"])],
+            dataset_tags=[_content_tag(info["content"]), *reporting.dataset_tags(info)],
             parent_datasets=[parent] if parent else None,
+            description=reporting.dataset_description(info),
         )
-        if parent:
-            dataset.remove_files("*")  # a child inherits its parent's files, and needs none
-        dataset.add_files(str(folder), verbose=False)
-        dataset.set_metadata(info, metadata_name="dataset.json", ui_visible=False)
-        dataset.upload(show_progress=False, compression=zipfile.ZIP_STORED, chunk_size=CHUNK_MB)
-        reporting.report_dataset(dataset.get_logger(), folder)
-        dataset.finalize()  # waits for the pictures
+        with datasets.removed_on_failure(dataset):
+            if parent:
+                dataset.remove_files("*")  # a child inherits its parent's files, and needs none
+            datasets.upload(dataset, folder)
+            dataset.set_metadata(info, metadata_name="dataset.json", ui_visible=False)
+            reporting.report_dataset(dataset.get_logger(), folder)
+            dataset.finalize()  # waits for the pictures
         return dataset.id
 
     def publish_model(self, folder: Path, dataset: str) -> str:
@@ -86,7 +101,7 @@ class ServerStore:
         """Attach an evaluation to its task; returns the task's id."""
         self._report(reporting.report_evaluation, self.task, folder)
         for name in ("metrics.json", "predictions.csv", "report.html"):
-            self.task.upload_artifact(name, folder / name, wait_on_upload=True)
+            self._attach(name, folder / name)
         self._upload_details(folder)
         return self.task.id
 
@@ -110,37 +125,33 @@ class ServerStore:
 
     def fetch(self, reference: str) -> Path:
         """A local, read-only copy of a dataset or model, or of an evaluation."""
-        task = Task.get_task(task_id=reference) if _is_task(reference) else None
+        task = Task.get_task(task_id=reference) if datasets.is_task(reference) else None
         if task is None:
             return self._fetch_model(reference)
         if str(task.task_type) == "data_processing" and "dataset" in (task.get_system_tags() or []):
-            return Path(
-                Dataset.get(dataset_id=reference, silence_alias_warnings=True).get_local_copy()
-            )
+            return datasets.local_copy(datasets.find(reference))
         return self._details(task, reference)
 
     def checkpoints(self, fingerprint: str) -> Path:
         """The folder of a training's checkpoints on this machine, the same for each attempt."""
         return Path(get_cache_dir()) / "checkpoints" / (fingerprint or self.task.id)
 
+    def identify_dataset(self, name: str) -> str:
+        """The id of any ClearML dataset by id, project/name or project/name/version."""
+        return self._find_dataset(name).id
+
     def resolve_dataset(self, name: str) -> Path:
-        """A local copy of any ClearML dataset: an id, project/name or project/name/version."""
-        project, _, rest = name.rpartition("/")
+        """A local copy of any ClearML dataset, named as for `identify_dataset`."""
+        return datasets.local_copy(self._find_dataset(name))
+
+    @staticmethod
+    def _find_dataset(name: str) -> Dataset:
         try:
-            if not project:
-                return Path(
-                    Dataset.get(dataset_id=name, silence_alias_warnings=True).get_local_copy()
-                )
-            try:
-                found = Dataset.get(dataset_project=project, dataset_name=rest)
-            except ValueError:
-                project, _, middle = project.rpartition("/")
-                found = Dataset.get(
-                    dataset_project=project, dataset_name=middle, dataset_version=rest
-                )
+            return datasets.find(name)
         except ValueError as error:
-            raise BadInput(f"ingest.dataset={name}: {error}") from None
-        return Path(found.get_local_copy())
+            raise BadInput(
+                f"ingest.dataset={name}: no such finished dataset is on the server ({error})"
+            ) from None
 
     def _fetch_model(self, reference: str) -> Path:
         try:
@@ -165,7 +176,14 @@ class ServerStore:
                 for path in sorted(folder.rglob("*")):
                     if path.is_file() and path.name != leave_out:
                         details.write(path, path.relative_to(folder))
-            self.task.upload_artifact(DETAILS, archive, wait_on_upload=True)
+            self._attach(DETAILS, archive)
+
+    def _attach(self, name: str, path: Path) -> None:
+        """Upload a file as an artifact of the task; OSError unless it arrives."""
+        done = self.task.upload_artifact(name, path, wait_on_upload=True)
+        self.task.reload()
+        if not (done and datasets.is_stored(self.task.artifacts[name])):
+            raise OSError(f"{name}: the upload did not arrive whole")
 
     @staticmethod
     def _details(task: Task, reference: str) -> Path:
@@ -181,17 +199,14 @@ class ServerStore:
 
     def is_intact(self, reference: str) -> bool:
         """Whether the server has the thing, and the files that it points to are still there."""
-        task = Task.get_task(task_id=reference) if _is_task(reference) else None
+        task = Task.get_task(task_id=reference) if datasets.is_task(reference) else None
         if task:
-            addresses = [artifact.url for artifact in task.artifacts.values()]
-        else:
-            try:
-                addresses = [InputModel(model_id=reference).url]
-            except ValueError:
-                return False
-        return bool(addresses) and all(
-            StorageManager.exists_file(address) for address in addresses if address
-        )
+            artifacts = task.artifacts.values()
+            return bool(artifacts) and all(map(datasets.is_stored, artifacts))
+        try:
+            return StorageManager.exists_file(InputModel(model_id=reference).url)
+        except ValueError:
+            return False
 
     def dataset_info(self, content: str) -> dict[str, Any] | None:
         """What `dataset.json` says of the processed dataset of that content; None without it."""
@@ -232,10 +247,14 @@ def _content_tag(content: str) -> str:
 
 
 def _unpack(task: Task, folder: Path) -> None:
-    """Extract what `_upload_details` attached to a task."""
-    with zipfile.ZipFile(task.artifacts[DETAILS].get_local_copy()) as archive:
+    """Extract what `_upload_details` attached to a task; a damaged copy here is fetched again."""
+    attached = task.artifacts[DETAILS]
+    try:
+        _extract(attached.get_local_copy(), folder)
+    except (zipfile.BadZipFile, zlib.error, EOFError):
+        _extract(attached.get_local_copy(force_download=True), folder)
+
+
+def _extract(path: str, folder: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
         archive.extractall(folder)
-
-
-def _is_task(reference: str) -> bool:
-    return bool(Task.query_tasks(task_filter={"id": [reference], "search_hidden": True}))

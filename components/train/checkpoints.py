@@ -6,11 +6,12 @@ and a kill at any moment leaves a whole one.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -39,6 +40,15 @@ class Checkpoint:
     position: Position
     variables: list[np.ndarray]
     best: list[np.ndarray]  # of the model's variables in the best epoch; empty: not kept
+
+
+def training_key(fingerprint: str, dataset: str, arguments: Mapping[str, str]) -> str:
+    """What tells a training from others: attempts share it, edited clones of a step do not.
+
+    A clone keeps its base's fingerprint, whatever a person or an optimizer edits.
+    """
+    text = json.dumps([fingerprint, dataset, dict(arguments)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 class Checkpoints:

@@ -20,13 +20,15 @@ def train(dataset, fingerprint="", **parameters):
     from components import storage
     from components.schema import parse
     from components.step import step
+    from components.train.checkpoints import training_key
     from components.train.fit import train_classifier
     from components.train.parameters import Train
 
     with step("train"), storage.workspace() as folder:
         settings = parse(Train, parameters, "train")
         store = storage.store()
-        checkpoints = store.checkpoints(fingerprint)  # an interrupted attempt goes on from here
+        # An interrupted attempt goes on from here.
+        checkpoints = store.checkpoints(training_key(fingerprint, dataset, parameters))
         train_classifier(store.fetch(dataset), folder, settings, store.report_epoch, checkpoints)
         model = store.publish_model(folder, dataset)
         shutil.rmtree(checkpoints, ignore_errors=True)

@@ -23,7 +23,7 @@ from components.train import phases
 from components.train.checkpoints import Checkpoints
 from components.train.hardware import all_devices, dtype_policy, make_repeatable
 from components.train.history import History
-from components.train.models import build_classifier
+from components.train.models import build_classifier, with_class_names
 from components.train.parameters import Train
 from components.train.pictures import save_augmentation
 from components.train.training_copy import training_copy
@@ -79,7 +79,7 @@ def train_classifier(
     history.close()
     with clock("save"):
         copy_weights(trained, classifier)
-        classifier.save(folder / "model.keras")
+        with_class_names(classifier, info["classes"]).save(folder / "model.keras")
     save_trained_on(dataset, folder)
     best = position.history[position.best_epoch - 1]
     result = {

@@ -47,6 +47,7 @@ class Loop:
             self._distributed_predict, autograph=False, reduce_retracing=True
         )
         self._many = self.strategy.num_replicas_in_sync > 1
+        self._epoch = tf.function(self._whole_epoch, autograph=False)
 
     def train_epoch(
         self, batches: tf.data.Dataset, first_step: int, steps: int, label: str
@@ -60,6 +61,29 @@ class Loop:
             if number % CHECK_EVERY == 0 and not np.isfinite(total):
                 break
         return float(total) / steps, float(right) / (steps * self.batch_size)
+
+    def train_epoch_in_memory(
+        self, values: tf.Tensor, labels: tf.Tensor, order: np.ndarray, first_step: int
+    ) -> tuple[float, float]:
+        """The same for values [N, ...] that are small: all steps in one call, without waits.
+
+        `order` [steps, batch_size] says which values make each batch.
+        """
+        step = tf.constant(first_step, tf.int32)
+        total, right = self._epoch(values, labels, tf.constant(order, tf.int32), step)
+        return float(total) / len(order), float(right) / order.size
+
+    def _whole_epoch(
+        self, values: tf.Tensor, labels: tf.Tensor, order: tf.Tensor, first_step: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        def body(number: tf.Tensor, total: tf.Tensor, right: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            batch = tf.gather(values, order[number]), tf.gather(labels, order[number])
+            loss, correct = self._distributed_step(batch, first_step + number)
+            return number + 1, total + loss, right + correct
+
+        start = (tf.constant(0), tf.constant(0.0), tf.constant(0.0))
+        _, total, right = tf.while_loop(lambda n, *_: n < tf.shape(order)[0], body, start)
+        return total, right
 
     def predict(self, batches: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities [N, C] float32 and labels [N] of all batches, in their order."""

@@ -1,8 +1,9 @@
 """The classifiers: raw images 0-255 of any size in, one probability a class out.
 
 A classifier is one flat Keras model: resizing (up to layer `resized`), the scaling that suits the
-backbone, the backbone, average pooling (layer `features`), dropout, `logits`, `probabilities`. It
-is made of Keras' own layers only: `keras.saving.load_model` needs nothing from this project.
+backbone, the backbone, average pooling (layer `features`), dropout, `logits`, `probabilities`; when
+it is saved, one output for each class by its name. It is made of Keras' own layers only:
+`keras.saving.load_model` needs nothing from this project.
 """
 
 from __future__ import annotations
@@ -88,6 +89,15 @@ def build_classifier(
     if settings.weights is not None:
         load_weights(keras.Model(inputs, features), settings, image_size)
     return model
+
+
+def with_class_names(model: keras.Model, classes: list[str]) -> keras.Model:
+    """The same model that returns `{class: probabilities [B]}`: it needs no list of names beside.
+
+    Both share their layers.
+    """
+    named = {label: model.output[:, place] for place, label in enumerate(classes)}
+    return keras.Model(model.inputs, named, name=model.name)
 
 
 def load_weights(backbone: keras.Model, settings: Train, image_size: tuple[int, int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable
@@ -24,6 +25,8 @@ from components.train.parameters import Train
 from components.train.variables import assign, values
 
 log = logging.getLogger(__name__)
+
+FEATURES_AT_ONCE = 1024  # vectors of features of which a batch is made where nothing is trained
 
 
 @dataclass
@@ -64,7 +67,9 @@ def plan(model: keras.Model, settings: Train) -> list[Phase]:
         head.variables,
         frozen_statistics,
     )
-    if settings.cached_views:
+    if settings.cached_views and (settings.mixup or settings.cutmix):
+        log.info("features are not cached, as mixup and cutmix make each image anew")
+    elif settings.cached_views:
         first.augmented = False
         first.network = lambda features, training: head(features, training=training)
     if not settings.fine_tune_epochs:
@@ -134,6 +139,8 @@ class Runner:
             images = extract(images, settings.cached_views, "train")
             validation = extract(validation, 1, "validation")
         self.images, self.validation = images, validation
+        # A step on features takes a fraction of a millisecond: starting each one would cost more.
+        self.in_one_call = not phase.augmented and strategy.num_replicas_in_sync == 1
         with strategy.scope():
             optimizer = build_optimizer(
                 settings,
@@ -203,6 +210,11 @@ class Runner:
         elif self.settings.ema:
             inner(self.optimizer).finalize_variable_values(self.phase.trained)
 
+    @functools.cached_property
+    def features(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """All features [N, F] and labels [N] where the training computes."""
+        return tf.constant(self.images.values), tf.constant(self.images.labels)
+
     @property
     def _variables(self) -> list[keras.Variable]:
         return [*self.phase.changing, *self.optimizer.variables]
@@ -214,13 +226,20 @@ class Runner:
         order = random.permutation(self.count)
         views = len(self.images.labels) // self.count
         order += self.count * random.integers(views, size=self.count)
-        batches = self.images.batches(order, self.batch_size, drop_last=True)
         first_step = (number - 1) * self.steps
-        loss, accuracy = self.loop.train_epoch(batches, first_step, self.steps, f"epoch {number}")
+        if self.in_one_call:
+            order = order[: self.steps * self.batch_size].reshape(self.steps, self.batch_size)
+            values, labels = self.features
+            loss, accuracy = self.loop.train_epoch_in_memory(values, labels, order, first_step)
+        else:
+            batches = self.images.batches(order, self.batch_size, drop_last=True)
+            name = f"epoch {number}"
+            loss, accuracy = self.loop.train_epoch(batches, first_step, self.steps, name)
         trained = time.perf_counter() - start
         with averaged(self.optimizer, self.phase.trained):
             everything = np.arange(len(self.validation.labels))
-            predicted = self.loop.predict(self.validation.batches(everything, self.batch_size))
+            size = self.batch_size if self.phase.augmented else FEATURES_AT_ONCE
+            predicted = self.loop.predict(self.validation.batches(everything, size))
         validated = validation_metrics(*predicted)
         if not np.isfinite([loss, validated["validation_loss"]]).all():
             raise BadInput(

@@ -175,6 +175,10 @@ def _checks(kind: Kind, query: dict) -> list[Callable[[dict], bool]]:
         elif name in ("_any_", "_or_", "_all_", "_and_") and wanted.get("fields"):
             combine = any if name in ("_any_", "_or_") else all
             pattern = wanted.get("pattern")
+            if pattern is None and wanted.get("datetime"):
+                dates = [_dates(field, wanted["datetime"]) for field in wanted["fields"]]
+                checks.append(lambda d, c=combine, dates=dates: c(test(d) for test in dates))
+                continue
             if pattern is None:
                 raise ApiError("not_implemented", "only the web UI asks so")
             checks.append(_pattern(wanted["fields"], pattern, combine, re.IGNORECASE))

@@ -93,6 +93,8 @@ def test_the_tag_moves_in_the_registry(clearml: ClearML, local: str, tmp_path: P
     assert second["metadata"]["champion before"]["value"] == first["id"]
     run = clearml.controllers()[0]["id"]
     evaluated = clearml.steps(run)["evaluate"]
+    artifacts = clearml.task(run)["execution"]["artifacts"]
+    assert [one["key"] for one in artifacts] == ["decision"]  # retraining tells it
     assert second["metadata"]["champion evaluation"]["value"] == evaluated["id"]
     told = clearml.checkout.python(
         *("pipelines/champion.py", "rollback=true", "run=local", f"run.project={clearml.name}"),

@@ -108,6 +108,7 @@ def _as_jpeg(pixels: np.ndarray) -> bytes:
 def make_model(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), seed: int = 1) -> Path:
     """A convolution whose output falls with the distance to each class's grey level."""
     from components.framework import keras
+    from components.train.models import with_class_names
 
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((None, None, 3))
@@ -125,7 +126,7 @@ def make_model(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), seed: in
     weights = np.repeat(2 * sharp * levels[None] / 4, 4, axis=0)
     network.layers[-2].set_weights([weights, -sharp * levels**2])
     folder.mkdir(parents=True, exist_ok=True)
-    network.save(folder / "model.keras")
+    with_class_names(network, list(classes)).save(folder / "model.keras")
     info = {
         "classes": list(classes),
         "architecture": "small_resnet",

@@ -31,7 +31,8 @@ def test_accuracy_is_that_of_keras(evaluation, model, dataset):
     with ShardReader(dataset) as reader:
         rows = load_images(dataset, "test")
         pixels = np.stack([tf.io.decode_jpeg(reader.read(row)) for row in rows]).astype("float32")
-    expected = network.predict(pixels, verbose=0)
+    named = network.predict(pixels, verbose=0)
+    expected = np.stack([named["cat"], named["dog"]], axis=1)
     labels = np.array([["cat", "dog"].index(row.label) for row in rows])
     metrics = read_metrics(evaluation)
     assert metrics["accuracy"] == pytest.approx((expected.argmax(1) == labels).mean())
@@ -176,7 +177,7 @@ def test_an_unreadable_model_is_refused(model, dataset, tmp_path):
     assert "not a readable model" in refusal(broken, dataset, tmp_path, settings())
     (broken / "model.json").write_text('{"classes": ["cat", "dog", "owl"]}')
     shutil.copy(model / "model.keras", broken)
-    assert "2 outputs" in refusal(broken, dataset, tmp_path, settings())
+    assert "its outputs are not the 3 classes" in refusal(broken, dataset, tmp_path, settings())
 
 
 def test_another_set_of_classes_is_refused(dataset, tmp_path):
@@ -187,11 +188,6 @@ def test_another_set_of_classes_is_refused(dataset, tmp_path):
 def test_another_order_of_classes_is_no_matter(evaluation, dataset, tmp_path):
     model = make_model(tmp_path / "m", ("cat", "dog"))
     info = json.loads((model / "model.json").read_text())
-    network = keras.saving.load_model(model / "model.keras")
-    flipped = network.layers[-2]
-    weights, bias = flipped.get_weights()
-    flipped.set_weights([weights[:, ::-1], bias[::-1]])
-    network.save(model / "model.keras")
     (model / "model.json").write_text(json.dumps(info | {"classes": ["dog", "cat"]}))
     (tmp_path / "out").mkdir()
     metrics = evaluate_model(model, dataset, tmp_path / "out", settings())

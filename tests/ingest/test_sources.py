@@ -67,6 +67,7 @@ def test_a_clearml_dataset_is_a_folder_once_resolved(folder: Path) -> None:
     settings = ingest_settings("clearml_dataset", dataset="pets/photos/1.0.0")
     source = open_source(settings, {"pets/photos/1.0.0": folder}.__getitem__)
     assert [file.path for file in source.files] == sorted(FILES)
+    assert source.name == "pets/photos/1.0.0"
     with pytest.raises(BadInput, match="needs a ClearML server"):
         open_source(settings)
 
@@ -117,8 +118,12 @@ def test_the_fingerprint_of_what_is_not_here(tmp_path: Path) -> None:
     known = ingest_settings("archive", path=address, sha256="a" * 64, download_folder=tmp_path)
     other = ingest_settings("archive", path=address, sha256="b" * 64, download_folder=tmp_path)
     assert None is not fingerprint(known) != fingerprint(other)
-    assert fingerprint(ingest_settings("clearml_dataset", dataset="pets/photos")) is None
-    assert fingerprint(ingest_settings("clearml_dataset", dataset="0123456789abcdef" * 2))
+    dataset = ingest_settings("clearml_dataset", dataset="pets/photos")
+    assert fingerprint(dataset) is None
+    versions = [fingerprint(dataset, {"pets/photos": id}.__getitem__) for id in "aab"]
+    assert versions[0] == versions[1] != versions[2]
+    with pytest.raises(BadInput, match="give the dataset's id, project/name"):
+        fingerprint(ingest_settings("clearml_dataset"), str)
     with pytest.raises(BadInput, match="no such folder"):
         fingerprint(ingest_settings(path=tmp_path / "missing"))
 

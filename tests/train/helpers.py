@@ -57,6 +57,13 @@ PLAIN = dict(
 )
 
 
+def probabilities(model: Any, images: Any, **options: Any) -> np.ndarray:
+    """[B, C] in the order of CLASSES of a saved model."""
+    named = model(images, **options)
+    assert set(named) == set(CLASSES)
+    return np.stack([named[label].numpy() for label in CLASSES], axis=1)
+
+
 def settings(**changes: Any) -> Train:
     """The tiny settings with some changed."""
     return Train(**(SETTINGS | changes))

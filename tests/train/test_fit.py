@@ -13,9 +13,10 @@ import pytest
 from components.dataloader import load_split
 from components.framework import keras, tf
 from components.schema import BadInput
+from components.train import phases
 from components.train.fit import out_of_memory, train_classifier
 from components.train.history import COLUMNS
-from tests.train.helpers import PLAIN, make_dataset, settings
+from tests.train.helpers import PLAIN, make_dataset, probabilities, settings
 
 
 def test_a_model_is_what_the_contract_says(trained: Path) -> None:
@@ -42,12 +43,12 @@ def test_the_saved_model_takes_images_of_any_size(trained: Path, dataset: Path) 
     model = keras.saving.load_model(trained / "model.keras", compile=False)
     info = json.loads((trained / "model.json").read_text())
     images, labels = next(iter(load_split(dataset, "validation", 8)))
-    probabilities = model(images).numpy()
-    loss = -np.log(probabilities[np.arange(8), labels]).mean()
+    predicted = probabilities(model, images)
+    loss = -np.log(predicted[np.arange(8), labels]).mean()
     assert loss == pytest.approx(info["validation"]["loss"], rel=1e-4)
-    np.testing.assert_array_equal(probabilities, model(images, training=False))
+    np.testing.assert_array_equal(predicted, probabilities(model, images, training=False))
     larger = tf.image.resize(images, (48, 32), method="nearest")
-    np.testing.assert_allclose(model(larger).numpy().sum(axis=1), np.ones(8), rtol=1e-5)
+    np.testing.assert_allclose(probabilities(model, larger).sum(axis=1), np.ones(8), rtol=1e-5)
     with zipfile.ZipFile(trained / "model.keras") as archive:
         assert b"components" not in archive.read("config.json")
 
@@ -105,7 +106,7 @@ def test_patience_restores_the_best_epoch(dataset: Path, tmp_path: Path) -> None
     assert len(losses) == result["epochs"] == min(9, result["best_epoch"] + 2)
     model = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     images, labels = next(iter(load_split(dataset, "validation", 8)))
-    loss = -np.log(np.clip(model(images).numpy()[np.arange(8), labels], 1e-7, 1)).mean()
+    loss = -np.log(np.clip(probabilities(model, images)[np.arange(8), labels], 1e-7, 1)).mean()
     assert loss == pytest.approx(min(losses), rel=1e-3)
 
 
@@ -141,3 +142,31 @@ def test_a_dataset_without_validation_images_is_named(tmp_path: Path) -> None:
     data = make_dataset(tmp_path / "data", others=0)
     with pytest.raises(BadInput, match=r"no validation images.*preprocess\.validation_fraction"):
         train_classifier(data, tmp_path, settings())
+
+
+def test_mixing_images_is_not_lost_on_cached_features(
+    trained: Path, dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each image is mixed anew, so its features can't be kept: as if none were asked for."""
+    caplog.set_level("INFO")
+    contents = {}
+    for views, mixup in ((0, 1.0), (1, 1.0), (0, 0.0)):
+        changes = dict(weights=str(trained / "model.keras"), cached_views=views, mixup=mixup)
+        result = train_classifier(dataset, tmp_path, settings(**changes, **PLAIN))
+        contents[views, mixup] = result["content"]
+    assert contents[1, 1.0] == contents[0, 1.0] != contents[0, 0.0]
+    told = "features are not cached, as mixup and cutmix make each image anew"
+    assert caplog.text.count(told) == 1
+
+
+def test_one_call_an_epoch_computes_what_single_steps_do(
+    trained: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = set()
+    for name in ("one", "many"):
+        (tmp_path / name).mkdir()
+        changes = dict(weights=str(trained / "model.keras"), epochs=2, dropout=0.3)
+        result = train_classifier(dataset, tmp_path / name, settings(**changes))
+        contents.add(result["content"])
+        monkeypatch.setattr(phases.Runner, "in_one_call", property(lambda _: False, lambda *_: 0))
+    assert len(contents) == 1

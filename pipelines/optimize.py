@@ -1,0 +1,253 @@
+"""Search good parameters of the train step: ClearML's optimizer with Optuna, trials on a queue.
+
+python pipelines/optimize.py trials=20 "space=[train.learning_rate log 1e-4 1e-2]"
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import shlex
+import sys
+import time
+import warnings
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from components.schema import BadInput, parameter, parse, to_texts
+from components.stores import steps_project
+from components.train.parameters import Train
+from pipelines import leaderboard, parameters, space, trials
+from pipelines.commands import command, use_sdk_settings
+from pipelines.parameters import CONF, Run
+from pipelines.space import Dimension
+from pipelines.trials import Trial
+
+if TYPE_CHECKING:
+    from clearml import Task
+    from clearml.automation import HyperParameterOptimizer
+
+POLL_SECONDS = 3.0
+REPORT_MINUTES = 0.5  # between two looks at the time limit
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Search good parameters of the train step, with Optuna: each trial trains on a queue."""
+
+    base: str = parameter()
+    "The train step whose other parameters and dataset the trials have: its task id, or latest."
+    space: list[str] = parameter()
+    """What varies: train.NAME log LOW HIGH, train.NAME uniform LOW HIGH, or train.NAME choice
+    VALUE VALUE ..."""
+    objective: str = parameter(choices=("accuracy", "auc", "loss"))
+    "The figure of the validation images that counts."
+    trials: int = parameter(at_least=1)
+    "How many trainings at most."
+    concurrent: int = parameter(at_least=1)
+    "How many of them at a time."
+    minutes: float | None = parameter(above=0)
+    "Time for all of it, after which running trials are aborted; null for no limit."
+    minutes_per_trial: float | None = parameter(above=0)
+    "Time for one trial; null for no limit."
+    seed: int = parameter(at_least=0)
+    "Another number draws other first trials."
+    run: Run = parameter()
+
+
+def work(settings: Settings) -> None:
+    """Optimize, then compare the trials and tell how to train with the best parameters."""
+    dimensions = space.read(settings.space)
+    if settings.run.mode != "queue":
+        raise BadInput(f"run={settings.run.mode}: the trials need a queue; use run=queue")
+    use_sdk_settings()
+    optuna = _optuna()
+    from pipelines import enqueue, server
+
+    server.check_connection()
+    enqueue.check_queue("train", settings.run)
+    base = _base(settings)
+    optimizer = _optimizer(settings, base, dimensions, optuna)
+    print(f"trials of {base.get_output_log_web_page()}, Ctrl-C aborts those that run", flush=True)
+    _run(optimizer, settings)
+    _conclude(optimizer, settings, base, dimensions)
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError:
+        raise BadInput("optuna is not installed; pip install 'pets-pipeline[optimize]'") from None
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna
+
+
+def _base(settings: Settings) -> Task:
+    """The step that trials are clones of."""
+    from clearml import Task
+
+    wanted: dict[str, Any] = {"search_hidden": True, "page": 0, "page_size": 1}
+    if settings.base == "latest":
+        project = Task.get_project_id(steps_project(settings.run.project), search_hidden=True)
+        wanted |= {"status": ["completed", "published"], "order_by": ["-last_update"]}
+        wanted |= {"project": [project], "system_tags": ["-archived"]}
+        found = (
+            Task.query_tasks(task_name=f"^{space.STAGE}$", task_filter=wanted) if project else []
+        )
+        if not found:
+            raise BadInput(
+                f"base=latest: project {settings.run.project} has no finished train step yet; "
+                "run the pipeline first"
+            )
+        return Task.get_task(task_id=found[0])
+    if not Task.query_tasks(task_filter=wanted | {"id": [settings.base]}):
+        raise BadInput(f"base={settings.base}: no task of that id on the server")
+    task = Task.get_task(task_id=settings.base)
+    if "kwargs/learning_rate" not in task.get_parameters():
+        raise BadInput(f"base={settings.base}: that is no train step; give the id of one")
+    return task
+
+
+def _optimizer(
+    settings: Settings, base: Task, dimensions: list[Dimension], optuna: Any
+) -> HyperParameterOptimizer:
+    from clearml import Task
+    from clearml.automation import HyperParameterOptimizer
+    from clearml.automation.optuna import OptimizerOptuna
+
+    class Paced(OptimizerOptuna):
+        """ClearML's asks the server without a pause until a trial reports its first epoch."""
+
+        def monitor_job(self, job: Any) -> bool:
+            time.sleep(POLL_SECONDS)
+            return super().monitor_job(job)
+
+    task = Task.init(
+        settings.run.project,
+        "optimize",
+        task_type="optimizer",
+        reuse_last_task_id=False,
+        auto_connect_arg_parser=False,
+        auto_connect_frameworks=False,
+        auto_connect_streams=False,
+        auto_resource_monitoring=False,
+    )
+    told = {name: text for name, text in to_texts(settings).items() if "run." not in name}
+    task.set_parameters({f"Optimize/{name}": text for name, text in told.items()})
+    best_is_kept = base.get_parameters().get("kwargs/patience", "null") != "null"
+    sign = "min" if settings.objective == "loss" else "max"
+    made = HyperParameterOptimizer(
+        base_task_id=base.id,
+        hyper_parameters=[dimension.range() for dimension in dimensions],
+        objective_metric_title=settings.objective,  # as ServerStore.report_epoch writes it
+        objective_metric_series="validation",
+        objective_metric_sign=f"{sign}_global" if best_is_kept else sign,
+        optimizer_class=Paced,
+        max_number_of_concurrent_tasks=settings.concurrent,
+        execution_queue=settings.run.queues.train,
+        optimization_time_limit=settings.minutes,
+        auto_connect_task=False,
+        spawn_project=f"{settings.run.project}/optimize",  # out of the way of the steps' cache
+        total_max_jobs=settings.trials,
+        max_iteration_per_job=None,
+        time_limit_per_job=settings.minutes_per_trial,
+        pool_period_min=POLL_SECONDS / 60,
+        optuna_sampler=optuna.samplers.TPESampler(seed=settings.seed, constant_liar=True),
+    )
+    made.set_report_period(REPORT_MINUTES)
+    return made
+
+
+def _run(optimizer: HyperParameterOptimizer, settings: Settings) -> None:
+    """Until all trials have ended or the time is up; Ctrl-C aborts what runs."""
+    logging.getLogger("clearml").setLevel(logging.ERROR)
+    screen = sys.stdout
+    done: set[str] = set()
+
+    def tell(task: str, values: list[float], _: Any, given: dict[str, Any], best: str) -> None:
+        done.add(task)
+        words = " ".join(f"{name.partition('/')[2]}={value}" for name, value in given.items())
+        words = words.rpartition(" status=")[0] or words
+        star = "  best so far" if task == best else ""
+        print(f"[{len(done)}] {settings.objective} {values[0]:.3f}  {words}{star}", file=screen)
+
+    # Its own words are about its loop, and Optuna's about values that it is given twice.
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        optimizer.start(job_complete_callback=tell)
+        try:
+            optimizer.wait()
+        except KeyboardInterrupt:
+            print("aborting the trials that run", file=screen)
+        optimizer.stop(timeout=1.0)
+
+
+def _conclude(
+    optimizer: HyperParameterOptimizer,
+    settings: Settings,
+    base: Task,
+    dimensions: list[Dimension],
+) -> None:
+    from pipelines.trials_server import outcomes, publish
+
+    created = optimizer.optimizer.get_created_jobs_ids()
+    now = datetime.now()
+    folder = Path(settings.run.outputs).resolve() / f"optimize/{now:%Y-%m-%d}/{now:%H-%M-%S}"
+    folder.mkdir(parents=True)
+    known = []
+    for number, (task, outcome) in enumerate(outcomes(list(created)).items()):
+        given = {
+            f"{space.STAGE}.{one.name}": str(created[task][one.argument]) for one in dimensions
+        }
+        trial = Trial(number, given, str(folder), outcome.status, outcome.reason)
+        trial.seconds, trial.task, trial.page = outcome.seconds, task, outcome.page
+        trial.objective = f"validation {settings.objective}"
+        trial.reached = outcome.figures.get(
+            trial.objective, outcome.figures.get(f"{settings.objective}/validation")
+        )
+        known.append(trial)
+    if not known:
+        raise BadInput("no trial was started; see the messages above")
+    table, picture = folder / "leaderboard.csv", folder / "leaderboard.png"
+    print(f"\n{leaderboard.text(known)}\n")
+    leaderboard.write_csv(known, table)
+    drawn = leaderboard.draw(known, picture)
+    best = leaderboard.ranked(known)[0]
+    if best.reached is not None:
+        print(f"to train with the best: {_command(base, best, settings)}")
+    rows = leaderboard.rows(known)
+    print(f"leaderboard: {folder}")
+    page = publish(settings.run.project, "optimize", rows, table, picture if drawn else None)
+    print(f"leaderboard: {page}")
+    if best.reached is None:
+        sys.exit(1)
+
+
+def _command(base: Task, best: Trial, settings: Settings) -> str:
+    """The pipeline on the same dataset with the best parameters, as a line for a shell."""
+    arguments = {
+        name.partition("/")[2]: text
+        for name, text in base.get_parameters().items()
+        if name.startswith("kwargs/")
+    }
+    dataset = arguments.pop("dataset")
+    arguments.pop("fingerprint", None)
+    arguments |= {name.partition(".")[2]: text for name, text in best.parameters.items()}
+    wanted = to_texts(parse(Train, arguments, space.STAGE))
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = OmegaConf.to_container(compose("config"), resolve=True)
+    usual = parameters.flatten(composed[space.STAGE])
+    changed = [f"{space.STAGE}.{n}={text}" for n, text in wanted.items() if usual[n] != text]
+    run = settings.run
+    where = ["run=queue", f"run.project={run.project}", f"run.dataset={dataset}"]
+    return f"python pipelines/{trials.ENTRY.name} {shlex.join([*where, *changed])}"
+
+
+if __name__ == "__main__":
+    command(Settings, "optimize", work)

@@ -1,0 +1,219 @@
+"""ClearML's schedulers for retraining: here, as a task of a queue, or only told about.
+
+They are ClearML's own loops, with these differences (ClearML 2.1.12):
+- A trigger asks for all that matches, each time, and not for changes since a state that only an
+  agent restores. `Retraining` knows what has its run, so a start that failed is tried again.
+- A start runs in the loop's thread, where its failure is seen, and not in one of its own.
+- A project's datasets are told apart by us: `trigger_project` looks at the datasets that there are
+  at the start, and keeps one of them after the first sync.
+- Neither stores a state: in one task each would overwrite the other's.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from clearml import Task
+from clearml.automation import TaskScheduler, TriggerScheduler
+from clearml.automation.scheduler import ScheduleJob
+from clearml.automation.trigger import DatasetTrigger, ExecutedTrigger, TaskTrigger
+from clearml.backend_api.session.client import APIClient
+
+from components.schema import BadInput
+from components.source import ROOT
+from components.stores import steps_project
+from pipelines import enqueue, schedules
+from pipelines.hook import Hook
+from pipelines.parameters import FORM
+from pipelines.retraining import REPORTED, RETRAIN, TASK, Retraining, first_start
+
+if TYPE_CHECKING:
+    from pipelines.retrain_on_new_data import Settings
+
+log = logging.getLogger(__name__)
+
+EVER = datetime(1970, 1, 1, tzinfo=timezone.utc)
+ENDED = ["completed", "failed", "stopped", "published", "closed"]
+ENTRY = "pipelines/retrain_on_new_data.py"
+
+
+class DatasetWatch(DatasetTrigger):
+    """Datasets, also where the server hides them; those that changed last first."""
+
+    def build_query(self, ref_time: datetime, client: APIClient | None = None) -> dict[str, Any]:
+        query = super().build_query(ref_time, client)
+        query["system_tags"] = ["dataset", "-archived"]
+        return query | {"search_hidden": True, "order_by": ["-last_change"]}
+
+
+class RunWatch(TaskTrigger):
+    """Runs of the pipeline, which are hidden."""
+
+    def build_query(self, ref_time: datetime, client: APIClient | None = None) -> dict[str, Any]:
+        return super().build_query(ref_time, client) | {"search_hidden": True}
+
+
+class Triggers(TriggerScheduler):
+    """Starts a run for each dataset that matches, and tells how the runs ended."""
+
+    def __init__(self, retraining: Retraining) -> None:
+        super().__init__(pooling_frequency_minutes=retraining.settings.poll_minutes)
+        self._dataset_triggers = dataset_watches(retraining)
+        project = steps_project(retraining.settings.run.project)
+        self._task_triggers = [
+            RunWatch(
+                name="a run ended",
+                base_function=retraining.report_end,
+                project=Task.get_project_id(project, search_hidden=True),
+                required_tags=[RETRAIN, f"-{REPORTED}"],
+                on_status=ENDED,
+            )
+        ]
+        self._done: set[tuple[str, str]] = set()
+        self._started = False
+
+    def _step(self) -> bool:
+        for trigger in self.get_triggers():
+            trigger.last_update = EVER
+            trigger._triggered_instances = {}
+        self._started = False
+        super()._step()
+        return self._started
+
+    def _launch_job(self, job: Any, trigger_id: str) -> None:
+        if (job.name, trigger_id) in self._done:
+            return
+        try:
+            run = job.base_function(trigger_id)
+        except Exception as error:
+            log.warning("%s: %s: %s; trying again", job.name, trigger_id, error)
+            return
+        if run is None:
+            return  # not started; again at the next look
+        self._done.add((job.name, trigger_id))
+        if run:
+            self._started = True
+            moment = datetime.now(timezone.utc)
+            self._executed_triggers.append(ExecutedTrigger(job.name, moment, task_id=run))
+
+    def _serialize_state(self) -> None:
+        pass
+
+    def _deserialize_state(self) -> None:
+        pass
+
+
+class Times(TaskScheduler):
+    """Starts a run at fixed times."""
+
+    def __init__(self, retraining: Retraining) -> None:
+        super().__init__()
+        for name, at in schedules.parse(retraining.settings.schedule or "").items():
+            self.add_task(schedule_function=retraining.start_scheduled, name=name, **at)
+
+    def _launch_job(self, job: ScheduleJob) -> None:
+        job.run(job.base_function())
+
+    def _serialize_state(self) -> None:
+        pass
+
+    def _deserialize_state(self) -> None:
+        pass
+
+
+def dataset_watches(retraining: Retraining) -> list[DatasetWatch]:
+    """What to ask the server for: ClearML's triggers see completed or published datasets only."""
+    tag = retraining.settings.tag
+    found = []
+    if tag:
+        for name, published in ((f"tag {tag}", False), (f"tag {tag}, published", True)):
+            function = retraining.start_for
+            found.append(DatasetWatch(name, None, function, tags=[tag], on_publish=published))
+    if retraining.settings.published:
+        function = retraining.start_for_published
+        found.append(DatasetWatch("published", None, function, on_publish=True))
+    return found
+
+
+def run(settings: Settings, stored: dict[str, str]) -> None:
+    """Watch until Ctrl-C, or until the task is aborted."""
+    hook = Hook(settings.notify)  # read on the machine where it runs
+    Retraining(settings, hook).preflight()
+    task = Task.init(
+        project_name=settings.run.project,
+        task_name=TASK,
+        task_type=Task.TaskTypes.service,
+        reuse_last_task_id=False,
+        auto_connect_arg_parser=False,
+        auto_connect_frameworks=False,
+        auto_resource_monitoring=False,
+    )
+    if stored:
+        task.set_parameters(stored)
+    log.info("retraining: %s", task.get_output_log_web_page())
+    retraining = Retraining(settings, hook, first_start(settings.run.project))
+    if settings.schedule:
+        threading.Thread(target=Times(retraining).start, daemon=True).start()
+    try:
+        Triggers(retraining).start()
+    except KeyboardInterrupt:
+        task.mark_stopped(status_message="Ctrl-C")
+
+
+def submit(settings: Settings, stored: dict[str, str], helps: dict[str, str]) -> None:
+    """Enqueue the scheduler; the agent fetches its code with git."""
+    enqueue.check_checkout(settings.run)
+    _check_queue(settings)
+    task = Task.create(
+        project_name=settings.run.project,
+        task_name=TASK,
+        task_type="service",
+        script=ENTRY,
+        working_directory=".",
+        requirements_file=str(ROOT / "pipelines" / "requirements.txt"),
+        add_task_init_call=False,
+    )
+    task.update_parameters(stored)
+    for name, line in helps.items():
+        task.set_parameter(f"{FORM}/{name}", stored[f"{FORM}/{name}"], description=line)
+    Task.enqueue(task, queue_name=settings.queue)
+    log.info("enqueued on %s: %s", settings.queue, task.get_output_log_web_page())
+
+
+def _check_queue(settings: Settings) -> None:
+    _, config, _ = Retraining(settings, Hook(None)).preflight()
+    client = APIClient()
+    if settings.queue not in {one.name for one in client.queues.get_all(page_size=500, page=0)}:
+        raise BadInput(f"queue={settings.queue}: no such queue; create it in the web UI")
+    if settings.queue == config.run.queues.controller:
+        log.warning(
+            "queue=%s: the runs wait in it too; an agent without --services-mode would not "
+            "start them while the scheduler runs",
+            settings.queue,
+        )
+
+
+def tell(settings: Settings) -> None:
+    """Print what would be started now, and when the schedule is due; creates nothing."""
+    since = first_start(settings.run.project) or datetime.now(timezone.utc)
+    retraining = Retraining(settings, Hook(None), since)
+    earlier, config, edits = retraining.preflight()
+    print(f"copies run {earlier.id} on queue {config.run.queues.controller}, with")
+    for name, text in edits.items():
+        print(f"  {name.replace('/', '.')}={text}")
+    client, shown = APIClient(), set()
+    for watch in dataset_watches(retraining):
+        query = watch.build_query(EVER, client)
+        for found in client.tasks.get_all(only_fields=["id"], _allow_extra_fields_=True, **query):
+            line = retraining.describe(found.id, published=watch.name == "published")
+            if line and found.id not in shown:
+                shown.add(found.id)
+                print(line)
+    if not shown:
+        print("no dataset matches now")
+    for name, at in (schedules.parse(settings.schedule) if settings.schedule else {}).items():
+        job = ScheduleJob(name, base_function=print, **at)
+        print(f"schedule {name}: next on {job.next():%A %Y-%m-%d %H:%M} UTC")
