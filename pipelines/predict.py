@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from dataclasses import dataclass
 
 from components.schema import BadInput, parameter
@@ -36,7 +37,7 @@ class Predict:
     batch_size: int = parameter(at_least=1)
     "Images a forward pass."
     workers: int = parameter(at_least=0)
-    "Processes that read images; 0: as many as there are CPUs, or one for little work."
+    "Threads that read images; 0: two for each CPU, at most 16."
     run: Run = parameter()
 
 
@@ -60,14 +61,12 @@ def work(settings: Predict) -> None:
 
 
 def _predict(settings: Predict, classifier, paths, total: int | None) -> None:
-    from components.parallel import count_workers
     from components.predict.output import ROWS, opened
     from components.predict.prediction import predict_images
-    from components.predict.sources import sizes
     from components.progress import progress
 
-    workers = count_workers(settings.workers, sizes(paths))
-    predictions = predict_images(classifier, paths, settings.batch_size, workers)
+    warnings.simplefilter("ignore")  # Pillow's, of odd files: each gets one line of ours if any
+    predictions = predict_images(classifier, paths, settings.batch_size, settings.workers)
     if settings.file or not sys.stdout.isatty():  # else the bar would be among the rows
         predictions = progress(predictions, total=total, label="predict")
     predicted = unread = 0

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from components.classifier import as_columns, load_classifier
 from components.dataloader import load_split
 from components.dataset import load_images
 from components.evaluate.predictions import Predictions
-from components.files import read_json
-from components.framework import keras, tf
+from components.framework import tf
 from components.progress import progress
 from components.schema import BadInput
 
@@ -30,22 +29,8 @@ class Classifier:
         `role` is what errors call it: model or champion.
         """
         self.role = role
-        try:
-            self.info: dict[str, Any] = read_json(folder / "model.json")
-            self.classes: list[str] = self.info["classes"]
-        except (OSError, ValueError, KeyError) as error:
-            raise BadInput(_unreadable(folder / "model.json", error)) from None
-        try:
-            network = keras.saving.load_model(folder / "model.keras", compile=False)
-        except Exception as error:  # a damaged file fails in zipfile, h5py, json or Keras
-            raise BadInput(_unreadable(folder / "model.keras", error)) from None
-        if not isinstance(network.output, dict) or set(network.output) != set(self.classes):
-            raise BadInput(
-                f"{folder / 'model.keras'}: its outputs are not the {len(self.classes)} classes "
-                "that model.json names; train it again"
-            )
-        columns = keras.ops.stack([network.output[name] for name in self.classes], axis=1)
-        self.network = keras.Model(network.inputs, columns)  # images to [B, C]
+        self.info, self.classes, network = load_classifier(folder, with_info=True)
+        self.network = as_columns(network, self.classes)
         shape = tf.TensorSpec([None, None, None, 3], tf.float32)
         self._forward = tf.function(
             lambda images: tf.cast(self.network(images, training=False), tf.float32),
@@ -108,8 +93,3 @@ def sharpness(images: np.ndarray) -> np.ndarray:
     inner = grey[:, 1:-1, 1:-1]
     around = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:]
     return (around - 4 * inner).var(axis=(1, 2))
-
-
-def _unreadable(path: Path, error: Exception) -> str:
-    reason = "there is no such file" if not path.is_file() else type(error).__name__
-    return f"{path}: is not a readable model ({reason}); train it again"

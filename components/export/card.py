@@ -46,7 +46,6 @@ def write_card(
         classes=classifier.classes,
         size=classifier.size,
         resize=classifier.resize,
-        named=classifier.named,
         weights=classifier.network.count_params(),
         dataset=known.dataset,
         trained_on=len(trained_on.read_text().split()) if trained_on.is_file() else 0,

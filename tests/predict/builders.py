@@ -18,14 +18,14 @@ def untrained(
 ) -> Path:
     """The folder of a classifier that was never trained."""
     from components.framework import keras
-    from components.train.models import build_classifier
+    from components.train.models import build_classifier, with_class_names
 
     keras.utils.set_random_seed(1)
     chosen = settings(architecture=architecture)
     network = build_classifier(chosen, len(CLASSES), (side, side), resize)
     _spread(network)
     folder.mkdir(parents=True, exist_ok=True)
-    network.save(folder / "model.keras")
+    with_class_names(network, CLASSES).save(folder / "model.keras")
     info = {
         "classes": CLASSES,
         "architecture": architecture,
