@@ -35,8 +35,7 @@ def pipeline(config: Config, make_step: Callable[[Config], Steps]) -> Callable[.
     def may_retry(_: Any, node: Any, retries: int) -> bool:
         if node.job.task.data.status_reason == BAD_INPUT:
             return False
-        stage = next(stage for stage in parameters.STAGES if node.name.startswith(stage))
-        return retries < getattr(config.run.retries, stage)
+        return retries < getattr(config.run.retries, parameters.stage_of(node.name))
 
     @PipelineDecorator.pipeline(
         name=NAME,

@@ -81,7 +81,7 @@ def text(trials: list[Trial]) -> str:
             row.pop(name) for name in ("test low", "test high", "status", "reason")
         )
         where = row.pop("where")
-        row = {name: _short(name, value) for name, value in row.items()}
+        row = {name: _cell(name, value) for name, value in row.items()}
         if low is not None:
             row["test accuracy"] += f" ({low:.3f}-{high:.3f})"
         told = ": ".join(filter(None, [status, reason]))
@@ -95,10 +95,18 @@ def text(trials: list[Trial]) -> str:
     )
 
 
-def _short(name: str, value: Any) -> str:
+def _cell(name: str, value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.3f}" if name.endswith(("accuracy", "auc", "loss")) else str(value)
+    is_figure = name.endswith(("accuracy", "auc", "loss"))
+    return f"{value:.3f}" if is_figure else short(value)
+
+
+def short(value: Any) -> str:
+    """A number in at most four digits that count; other things as they are."""
+    text = str(value)
+    number = _number(text)
+    return text if number is None or len(text) <= 8 else f"{number:.4g}"
 
 
 def write_csv(trials: list[Trial], path: Path) -> None:

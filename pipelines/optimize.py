@@ -10,6 +10,7 @@ import io
 import logging
 import shlex
 import sys
+import threading
 import time
 import warnings
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from clearml.automation import HyperParameterOptimizer
 
 POLL_SECONDS = 3.0
+ABORT_SECONDS = 60  # that the trials get to be aborted
+INTERRUPTED = 130  # exit code
 REPORT_MINUTES = 0.5  # between two looks at the time limit
 
 
@@ -75,8 +78,10 @@ def work(settings: Settings) -> None:
     base = _base(settings)
     optimizer = _optimizer(settings, base, dimensions, optuna)
     print(f"trials of {base.get_output_log_web_page()}, Ctrl-C aborts those that run", flush=True)
-    _run(optimizer, settings)
-    _conclude(optimizer, settings, base, dimensions)
+    interrupted = _run(optimizer, settings)
+    reached = _conclude(optimizer, settings, base, dimensions)
+    if interrupted or not reached:
+        sys.exit(INTERRUPTED if interrupted else 1)
 
 
 def _optuna() -> Any:
@@ -122,11 +127,34 @@ def _optimizer(
     from clearml.automation.optuna import OptimizerOptuna
 
     class Paced(OptimizerOptuna):
-        """ClearML's asks the server without a pause until a trial reports its first epoch."""
+        """ClearML's asks the server without a pause until a trial reports its first epoch; once
+        stopped it starts further trials, and waits for ever for one that left its queue."""
+
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            self.is_over = False
+            self.has_ended = threading.Event()
+
+        def start(self) -> None:
+            try:
+                super().start()
+            finally:
+                self.has_ended.set()
+
+        def stop(self) -> None:
+            self.is_over = True
+            super().stop()
+
+        def helper_create_job(self, *arguments: Any, **named: Any) -> Any:
+            if self.is_over:
+                raise optuna.TrialPruned
+            return super().helper_create_job(*arguments, **named)
 
         def monitor_job(self, job: Any) -> bool:
             time.sleep(POLL_SECONDS)
-            return super().monitor_job(job)
+            if self.is_over:
+                job.abort()
+            return not self.is_over and super().monitor_job(job)
 
     task = Task.init(
         settings.run.project,
@@ -161,31 +189,49 @@ def _optimizer(
         optuna_sampler=optuna.samplers.TPESampler(seed=settings.seed, constant_liar=True),
     )
     made.set_report_period(REPORT_MINUTES)
+    made.optimizer.set_job_naming_scheme(lambda name, given: f"{name} {_words(given)}")
     return made
 
 
-def _run(optimizer: HyperParameterOptimizer, settings: Settings) -> None:
-    """Until all trials have ended or the time is up; Ctrl-C aborts what runs."""
+def _run(optimizer: HyperParameterOptimizer, settings: Settings) -> bool:
+    """Until all trials have ended or the time is up; whether Ctrl-C has aborted what runs."""
+    from pipelines.trials_server import outcomes
+
     logging.getLogger("clearml").setLevel(logging.ERROR)
     screen = sys.stdout
-    done: set[str] = set()
+    told: set[str] = set()
+    interrupted = False
 
-    def tell(task: str, values: list[float], _: Any, given: dict[str, Any], best: str) -> None:
-        done.add(task)
-        words = " ".join(f"{name.partition('/')[2]}={value}" for name, value in given.items())
-        words = words.rpartition(" status=")[0] or words
-        star = "  best so far" if task == best else ""
-        print(f"[{len(done)}] {settings.objective} {values[0]:.3f}  {words}{star}", file=screen)
+    def tell() -> None:
+        created = optimizer.optimizer.get_created_jobs_ids()
+        for task, outcome in outcomes(list(created)).items() if created else ():
+            if outcome.ended and task not in told:
+                told.add(task)
+                value = outcome.validation(settings.objective)
+                reached = "" if value is None else f" {settings.objective} {value:.3f}"
+                words = f"{outcome.status}{reached}  {_words(created[task])}"
+                print(f"[{len(told)}] {words}", file=screen, flush=True)
 
     # Its own words are about its loop, and Optuna's about values that it is given twice.
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        optimizer.start(job_complete_callback=tell)
+        optimizer.start()
         try:
-            optimizer.wait()
+            while not optimizer.wait(timeout=POLL_SECONDS / 60):
+                tell()
         except KeyboardInterrupt:
+            interrupted = True
             print("aborting the trials that run", file=screen)
-        optimizer.stop(timeout=1.0)
+        optimizer.stop()
+        optimizer.optimizer.has_ended.wait(ABORT_SECONDS)
+        tell()
+    return interrupted
+
+
+def _words(given: dict[str, Any]) -> str:
+    """A trial's parameters, short."""
+    texts = {name.partition("/")[2]: leaderboard.short(value) for name, value in given.items()}
+    return " ".join(f"{name}={text}" for name, text in texts.items())
 
 
 def _conclude(
@@ -193,7 +239,8 @@ def _conclude(
     settings: Settings,
     base: Task,
     dimensions: list[Dimension],
-) -> None:
+) -> bool:
+    """Compare the trials, here and on a page; whether one of them has a result."""
     from pipelines.trials_server import outcomes, publish
 
     created = optimizer.optimizer.get_created_jobs_ids()
@@ -208,9 +255,7 @@ def _conclude(
         trial = Trial(number, given, str(folder), outcome.status, outcome.reason)
         trial.seconds, trial.task, trial.page = outcome.seconds, task, outcome.page
         trial.objective = f"validation {settings.objective}"
-        trial.reached = outcome.figures.get(
-            trial.objective, outcome.figures.get(f"{settings.objective}/validation")
-        )
+        trial.reached = outcome.validation(settings.objective)
         known.append(trial)
     if not known:
         raise BadInput("no trial was started; see the messages above")
@@ -225,8 +270,7 @@ def _conclude(
     print(f"leaderboard: {folder}")
     page = publish(settings.run.project, "optimize", rows, table, picture if drawn else None)
     print(f"leaderboard: {page}")
-    if best.reached is None:
-        sys.exit(1)
+    return best.reached is not None
 
 
 def _command(base: Task, best: Trial, settings: Settings) -> str:

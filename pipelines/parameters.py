@@ -134,6 +134,11 @@ class Config:
     run: Run
 
 
+def stage_of(step: str) -> str:
+    """The stage that a step, by its name on ClearML, belongs to: `preprocess_part_1` has parts."""
+    return next(stage for stage in STAGES if step.startswith(stage))
+
+
 def all_parameters() -> dict[str, Parameter]:
     """Every parameter by its dotted name, in the order of the stages."""
     return {

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from components.preprocess.part import preprocess_part
 from components.source import source_hash
 from components.step import DEPENDENCIES
 from pipelines.cache import Dependencies
@@ -17,10 +16,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PART = preprocess_part.__name__
+PART = "preprocess_part"
 SHARED = "preprocess"  # the stage, whose queue, image and limits are those of its parts
 SOURCE = "components/preprocess/part.py"
-LIKE_ITS_STAGE = ("queue", "explicit_docker_image", "task_overrides", "timeout")
+LIKE_ITS_STAGE = ("queue", "explicit_docker_image", "task_overrides")
 
 
 def make_parts(steps: ServerSteps, wanted: Dependencies, arguments: dict[str, str]) -> list[str]:
@@ -34,8 +33,10 @@ def make_parts(steps: ServerSteps, wanted: Dependencies, arguments: dict[str, st
     for number, record in enumerate(found):
         told = f"reused from run {record.run}" if record else "runs"
         log.info("%-10s part %d of %d %s", SHARED, number + 1, steps.shards, told)
+    from components.preprocess.part import preprocess_part  # here, as it joins the graph at once
+
     missing = [one for one, record in zip(described, found, strict=True) if not record]
-    nodes = _nodes(steps.pipeline.get_pipeline_dag(), steps.part_node, missing)
+    nodes = _nodes(steps.pipeline.get_pipeline_dag(), missing)
     calls = [
         preprocess_part(**arguments, part=one.inputs["part"], fingerprint=one.fingerprint)
         for one in missing
@@ -55,11 +56,12 @@ def _part(stage: Dependencies, number: int, count: int) -> Dependencies:
     )
 
 
-def _nodes(dag: dict[str, Any], template: Any, parts: list[Dependencies]) -> list[Any]:
+def _nodes(dag: dict[str, Any], parts: list[Dependencies]) -> list[Any]:
     """A node for each part, under the names that ClearML gives to repeated calls.
 
     It would copy the first node at the second call, when the first is perhaps being launched.
     """
+    template = dag[PART].copy()
     nodes = []
     for place, part in enumerate(parts):
         node = template.copy()

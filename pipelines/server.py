@@ -29,8 +29,9 @@ from components.stores import steps_project
 from components.stores.server import ServerStore
 from pipelines import parameters, turns
 from pipelines.cache import Dependencies, Record, reasons
+from pipelines.limits import exceeded, set_time_limits
 from pipelines.parameters import STAGES, Config
-from pipelines.parts import PART, SHARED, make_parts
+from pipelines.parts import SHARED, make_parts
 from pipelines.steps import Steps
 from pipelines.trials import keep_task
 
@@ -119,7 +120,6 @@ class ServerSteps(Steps):
         # The decorator sets its own callback when the pipeline is called, so ours comes after it.
         for job in (ClearmlJob, LocalClearmlJob):
             job.register_hashing_callback(self._cache_key)
-        self.part_node = self.pipeline.get_pipeline_dag().pop(PART)  # shown when there are parts
         for stage in STAGES:
             node = self._node(stage)
             node.queue = getattr(config.run.queues, stage)
@@ -127,8 +127,6 @@ class ServerSteps(Steps):
             arguments = getattr(config.run.container_arguments, stage)
             if arguments is not None:
                 node.task_overrides = {"container.arguments": arguments}
-            minutes = getattr(config.run.time_limits, stage)
-            node.timeout = minutes * 60 if minutes else None
 
     def find(self, wanted: Dependencies) -> Record | None:
         found = self._finished(wanted.stage, fingerprint=wanted.fingerprint)
@@ -137,7 +135,7 @@ class ServerSteps(Steps):
 
     def why(self, wanted: Dependencies) -> str:
         shared = wanted.stage == SHARED and self.shards > 1
-        told = f", in {self.shards} parts at a time" if shared else ""
+        told = f", in {self.shards} parallel parts" if shared else ""
         return reasons(wanted, self._finished(wanted.stage)) + told
 
     def alone(self, wanted: Dependencies) -> AbstractContextManager[None]:
@@ -177,6 +175,7 @@ class ServerSteps(Steps):
     def outcome(self, node: Any, value: Any) -> str:
         """What a called step returns, once it has; ClearML itself looks every 5 or 20 s only."""
         while not (node.job and node.job.is_stopped()):
+            set_time_limits(self.pipeline.get_pipeline_dag(), self.run.time_limits)
             time.sleep(self.poll_seconds)
         if node.job.is_aborted() and self._is_stopping():
             time.sleep(STOPPING_SECONDS)  # the agent ends this process; no failure is to be told
@@ -184,7 +183,7 @@ class ServerSteps(Steps):
             if (made := str(value)) != str(None):
                 return made
         data = node.job.task.data
-        reason = data.status_message or data.status_reason or "see its console"
+        reason = exceeded(node) or data.status_message or data.status_reason or "see its console"
         raise StepFailed(f"{node.name} {data.status}: {reason}")
 
     def _is_stopping(self) -> bool:

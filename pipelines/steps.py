@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from components.files import read_json, write_json
 from components.ingest import sources
 from components.schema import BadInput, parameters_of, to_texts
+from components.train import weights
 from pipelines.cache import Dependencies, Record, dependencies
 from pipelines.parameters import Config
 from pipelines.trials import RESULT
@@ -174,6 +175,8 @@ class Steps(ABC):
             inputs["images of the source"] = str(
                 sources.fingerprint(settings, self.store.identify_dataset)
             )
+        if stage == "train" and (content := weights.content(settings.weights)):
+            inputs["weights"] = content
         return dependencies(stage, texts, inputs)
 
     def _forced(self, stage: str) -> str:

@@ -98,7 +98,7 @@ def _wait(known: list[Trial]) -> None:
     from pipelines.trials_server import outcomes
 
     waiting = {trial.task: trial for trial in known if trial.status == trials.QUEUED}
-    print(f"waiting for {len(waiting)} trials on their agents; Ctrl-C ends the waiting alone:")
+    print("waiting for the trials on their agents; Ctrl-C ends the waiting alone:")
     for trial in waiting.values():
         print(f"[{trial.number}] {trial.page}", flush=True)
     while waiting:

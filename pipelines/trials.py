@@ -123,6 +123,8 @@ def _read_result(trial: Trial, errors: deque[str]) -> None:
         trial.status, trial.reason = FAILED, _reason(trial.exit_code, errors)
     else:
         trial.status = QUEUED if trial.task and not (folder / RESULT).exists() else COMPLETED
+        if trial.status == QUEUED:
+            trial.seconds = None  # those of the trial, not of enqueueing it
 
 
 def _reason(exit_code: int, errors: deque[str]) -> str:

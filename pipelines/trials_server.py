@@ -35,6 +35,11 @@ class Outcome:
         """Whether it stays as it is unless a person acts."""
         return self.status in ENDS.values()
 
+    def validation(self, figure: str) -> float | None:
+        """Of the model that was kept, or else of the last epoch."""
+        kept, last = f"validation {figure}", f"{figure}/validation"
+        return self.figures.get(kept, self.figures.get(last))
+
 
 def outcomes(tasks: list[str]) -> dict[str, Outcome]:
     """How each of the tasks is doing, by id."""

@@ -44,6 +44,10 @@ class LocalStore:
             raise BadInput(f"{reference}: nothing of that name is in {self.outputs}")
         return folder
 
+    def fetch_weights(self, reference: str) -> Path:
+        """The file with the weights of a model."""
+        return self.fetch(reference) / "model.keras"
+
     def checkpoints(self, fingerprint: str) -> Path:
         """The folder of a training's checkpoints, the same for each attempt."""
         return self.outputs / "checkpoints" / fingerprint

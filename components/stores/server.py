@@ -132,6 +132,13 @@ class ServerStore:
             return datasets.local_copy(datasets.find(reference))
         return self._details(task, reference)
 
+    def fetch_weights(self, reference: str) -> Path:
+        """The file with the weights of any registered model, of this pipeline or not."""
+        try:
+            return Path(InputModel(model_id=reference).get_weights(raise_on_error=True))
+        except (ValueError, AttributeError):  # 2.1.12 raises the latter where there is no such id
+            raise BadInput(f"{reference}: no such model on the server") from None
+
     def checkpoints(self, fingerprint: str) -> Path:
         """The folder of a training's checkpoints on this machine, the same for each attempt."""
         return Path(get_cache_dir()) / "checkpoints" / (fingerprint or self.task.id)

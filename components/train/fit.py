@@ -23,11 +23,12 @@ from components.train import phases
 from components.train.checkpoints import Checkpoints
 from components.train.hardware import all_devices, dtype_policy, make_repeatable
 from components.train.history import History
-from components.train.models import build_classifier, with_class_names
+from components.train.models import FindWeights, build_classifier, with_class_names
 from components.train.parameters import Train
 from components.train.pictures import save_augmentation
 from components.train.training_copy import training_copy
 from components.train.variables import copy_weights, values
+from components.train.weights import find_weights
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +41,14 @@ def train_classifier(
     settings: Train,
     on_epoch: OnEpoch = lambda epoch, metrics: None,
     checkpoints: Path | None = None,
+    find: FindWeights = find_weights,
 ) -> dict[str, Any]:
     """Train on the processed dataset `dataset`, fill `folder`, return what `model.json` says.
 
     `on_epoch` gets the number of each complete epoch and its metrics. `checkpoints` is a folder
     that outlives this call: a later call with the same arguments goes on from the last complete
-    epoch, and reports the earlier ones again first. Raises `BadInput`.
+    epoch, and reports the earlier ones again first. `find` gives the file behind
+    `train.weights`. Raises `BadInput`.
     """
     clock = Clock()
     make_repeatable(settings.seed)
@@ -56,7 +59,11 @@ def train_classifier(
     strategy = all_devices()
     with clock("build"), strategy.scope():
         classifier = build_classifier(
-            settings, len(info["classes"]), tuple(info["image_size"]), info["parameters"]["resize"]
+            settings,
+            len(info["classes"]),
+            tuple(info["image_size"]),
+            info["parameters"]["resize"],
+            find,
         )
         trained = fast_copy(classifier, settings, strategy.num_replicas_in_sync)
     history = History(folder)

@@ -18,8 +18,10 @@ from components.schema import BadInput
 from components.train.parameters import Train
 from components.train.resnet import small_resnet
 from components.train.variables import copy_weights
+from components.train.weights import IMAGENET, find_weights
 
 layers = keras.layers
+FindWeights = Callable[[str], Path]  # the file behind `train.weights`
 BLOCK = re.compile(r"conv\d+_block\d+|block_\d+|expanded_conv")  # layer names of all architectures
 IMAGENET_BGR = (-103.939, -116.779, -123.68)  # minus the means of ImageNet, 0-255
 SMALLEST = 32  # pixels a side, of the networks in keras.applications
@@ -61,7 +63,11 @@ ARCHITECTURES = {
 
 
 def build_classifier(
-    settings: Train, classes: int, image_size: tuple[int, int], resize: str = "stretch"
+    settings: Train,
+    classes: int,
+    image_size: tuple[int, int],
+    resize: str = "stretch",
+    find: FindWeights = find_weights,
 ) -> keras.Model:
     """A classifier with its starting weights; `BadInput` when these can't be had."""
     architecture = ARCHITECTURES[settings.architecture]
@@ -87,7 +93,7 @@ def build_classifier(
     outputs = layers.Softmax(name="probabilities", dtype="float32")(x)
     model = keras.Model(inputs, outputs, name=settings.architecture)
     if settings.weights is not None:
-        load_weights(keras.Model(inputs, features), settings, image_size)
+        load_weights(keras.Model(inputs, features), settings, image_size, find)
     return model
 
 
@@ -100,15 +106,15 @@ def with_class_names(model: keras.Model, classes: list[str]) -> keras.Model:
     return keras.Model(model.inputs, named, name=model.name)
 
 
-def load_weights(backbone: keras.Model, settings: Train, image_size: tuple[int, int]) -> None:
+def load_weights(
+    backbone: keras.Model, settings: Train, image_size: tuple[int, int], find: FindWeights
+) -> None:
     """Fill the backbone from `settings.weights`; `BadInput` when that is missing or another's."""
     named = f"train.weights={settings.weights}"
-    if settings.weights == "imagenet":
+    if settings.weights == IMAGENET:
         backbone.set_weights(_imagenet_weights(settings.architecture, image_size))
         return
-    path = Path(settings.weights)
-    if not path.is_file():
-        raise BadInput(f"{named}: there is no such file; give imagenet, another file or null")
+    path = find(settings.weights)
     try:
         if path.suffix == ".keras":
             copy_weights(keras.saving.load_model(path, compile=False), backbone)

@@ -25,7 +25,8 @@ class Train:
     architecture: str = parameter(choices=ARCHITECTURES, form=True)
     "The network; choose it together with what suits it by train/model=..."
     weights: str | None = parameter(form=True)
-    "What it starts from: imagenet, a file (.h5 or .keras), or null for random weights."
+    """What it starts from: imagenet, a file (.h5 or .keras), the reference of a model, or null for
+    random weights."""
     dropout: float = parameter(at_least=0, at_most=0.9)
     "Share of the features that is left out at random before the last layer, 0-0.9."
 

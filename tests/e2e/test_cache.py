@@ -192,6 +192,25 @@ def test_an_output_that_was_altered_or_lost_is_made_again(offline: World) -> Non
     assert reused(offline.plan()) == list(STAGES)
 
 
+def test_weights_count_by_what_is_in_the_file(offline: World) -> None:
+    (model,) = (offline.root / "outputs/models").iterdir()
+    file = offline.root.parent / "start.keras"
+    shutil.copy(model / "model.keras", file)
+    from_file = f"train.weights={file}"
+    offline.run(from_file)
+    assert reused(offline.plan(from_file)) == list(STAGES)
+    with file.open("ab") as more:
+        more.write(b"\0")
+    assert offline.plan(from_file)["train"] == "run: input changed: weights"
+    reference = f"models/{model.name}"
+    assert offline.run(f"train.weights={reference}")["train"].startswith("runs: train.weights ")
+    told = offline.checkout.run(*TINY, f"train.weights={reference}x")
+    assert told.returncode == 2
+    assert told.stderr.startswith(
+        f"error: train.weights={reference}x: there is no such file or model ("
+    )
+
+
 def test_two_runs_at_the_same_time(offline: World) -> None:
     command = [sys.executable, ENTRY, *TINY, "train.seed=7"]
     environment = {"PYTHONPATH": str(offline.root), "HOME": str(offline.root.parent)}

@@ -137,3 +137,27 @@ def test_a_sweep_whose_queues_are_wrong_is_refused_at_once(clearml: ClearML) -> 
     assert done.stderr.startswith("error: run.queues.train=none: no such queue")
     assert len(done.stderr.splitlines()) == 1
     assert len(clearml.controllers()) == before
+
+
+def test_every_way_in_which_a_trial_on_a_queue_can_end_is_told(clearml: ClearML) -> None:
+    from pipelines.trials_server import outcomes
+
+    project = clearml.api("projects.create", name=f"ends-{clearml.name}")["id"]
+
+    def trial(*calls: str) -> str:
+        made = clearml.api("tasks.create", name="pets", project=project, type="controller")["id"]
+        for call in calls:
+            told = {"status_message": "no photos"} if call == "failed" else {}
+            clearml.api(f"tasks.{call}", task=made, **told)
+        return made
+
+    failed, aborted = trial("started", "failed"), trial("started", "stopped")
+    running, dequeued, deleted = trial("started"), trial(), trial()
+    clearml.api("tasks.delete", task=deleted)
+    found = outcomes([failed, aborted, running, dequeued, deleted])
+    assert [one.status for one in found.values()] == [
+        *("failed", "aborted", "in_progress", "dequeued", "deleted")
+    ]
+    assert [one.ended for one in found.values()] == [True, True, False, True, True]
+    assert found[failed].reason == "no photos"
+    assert f"/tasks/{failed}/" in found[failed].page
