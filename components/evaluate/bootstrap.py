@@ -94,6 +94,20 @@ def intervals(predictions: Predictions, boot: Bootstrap, bins: int) -> dict[str,
     return found
 
 
+def threshold_intervals(
+    predictions: Predictions, thresholds: dict[str, dict[str, float | None]], boot: Bootstrap
+) -> dict[str, Interval]:
+    """The intervals of `metrics.thresholds`, such as `thresholds.cat.recall`."""
+    found = {}
+    for index, name in enumerate(predictions.classes):
+        if (threshold := thresholds[name]["threshold"]) is not None:
+            chosen = predictions.probabilities[:, index] >= threshold
+            labelled = predictions.labels == index
+            found[f"thresholds.{name}.precision"] = boot.proportion(labelled, chosen)
+            found[f"thresholds.{name}.recall"] = boot.proportion(chosen, labelled)
+    return found
+
+
 def _area_intervals(predictions: Predictions, boot: Bootstrap) -> dict[str, Interval]:
     if len(predictions.classes) > AREAS_AT_MOST:
         return {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from components.evaluate.bootstrap import Bootstrap, intervals
+from components.evaluate.bootstrap import Bootstrap, intervals, threshold_intervals
 from components.evaluate.calibration import (
     calibration_error,
     fit_temperature,
@@ -40,6 +40,8 @@ def summarize(
         found["temperature"] = _temperature(test, validation, bins)
     if settings.wanted_precision is not None and validation is not None:
         found["thresholds"] = thresholds(validation, test, settings.wanted_precision)
+        if boot:
+            found["intervals"] |= threshold_intervals(test, found["thresholds"], boot)
     if settings.slices:
         found["slices"] = slices(test, boot)
     if settings.label_errors:

@@ -42,7 +42,15 @@ def _tables(metrics: dict[str, Any]) -> Iterator[tuple[str, list[Row]]]:
     )
     yield "gate", [{"figure": name, "value": v} for name, v in metrics.get("gate", {}).items()]
     thresholds = metrics.get("thresholds", {})
-    yield "thresholds", [{"class": name} | row for name, row in thresholds.items()]
+    yield (
+        "thresholds",
+        [
+            {"class": name, "threshold": row["threshold"], "figure": figure, "value": row[figure]}
+            | _ends(known.get(f"thresholds.{name}.{figure}"))
+            for name, row in thresholds.items()
+            for figure in ("precision", "recall")
+        ],
+    )
     for name in ("slices", "robustness"):
         yield name, [_flat(row) for row in metrics.get(name, [])]
     for name in ("most_confused", "reliability", "label_errors"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ def read_photos(size: int, resize: str, paths: list[str]) -> list[Photo]:
 def read_photo(size: int, resize: str, path: str) -> Photo:
     """One file; never raises, whatever its bytes are."""
     try:
-        if Path(path).exists() and not Path(path).is_file():
+        if not stat.S_ISREG(Path(path).stat().st_mode):
             return Photo(b"", "is no file")  # a pipe or a device might never end
         data = Path(path).read_bytes()
         if not data:

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from components.evaluate.bootstrap import Bootstrap, intervals, weighted_areas, wilson
+from components.evaluate.bootstrap import (
+    Bootstrap,
+    intervals,
+    threshold_intervals,
+    weighted_areas,
+    wilson,
+)
 from tests.evaluate.builders import make_predictions
 
 
@@ -46,6 +52,20 @@ def test_every_figure_lies_in_its_interval(predictions):
             if figure != "images":
                 low, high = known[f"per_class.{name}.{figure}"]
                 assert low < value < high, (name, figure)
+
+
+def test_the_figures_at_a_threshold_lie_in_their_intervals(predictions):
+    from components.evaluate.metrics import thresholds
+
+    boot = Bootstrap([""] * 90, resamples=500, level=0.99, seed=1)
+    found = thresholds(predictions, predictions, 0.6)
+    second, third = predictions.classes[1:]
+    found[third] = {"threshold": None, "precision": None, "recall": None}
+    known = threshold_intervals(predictions, found, boot)
+    assert not [name for name in known if third in name]
+    for figure in ("precision", "recall"):
+        low, high = known[f"thresholds.{second}.{figure}"]
+        assert low < found[second][figure] < high
 
 
 def test_width_of_the_accuracy_is_the_normal_approximation():

@@ -19,5 +19,9 @@ def test_tables_hold_what_the_metrics_hold(evaluation, name):
         recall = next(row for row in rows if (row["class"], row["figure"]) == ("dog", "recall"))
         assert float(recall["value"]) == metrics["per_class"]["dog"]["recall"]
         assert float(recall["high"]) == metrics["intervals"]["per_class.dog.recall"][1]
+    elif name == "thresholds":
+        recall = next(row for row in rows if (row["class"], row["figure"]) == ("dog", "recall"))
+        assert float(recall["value"]) == metrics["thresholds"]["dog"]["recall"]
+        assert float(recall["low"]) == metrics["intervals"]["thresholds.dog.recall"][0]
     else:
         assert len(rows) == len(metrics[name])
