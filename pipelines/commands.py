@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BAD_INPUT = 2  # exit code
+INTERRUPTED = 130  # exit code after Ctrl-C
 MISSING = "???"  # how YAML says that the command line must give the value
 
 # Layered below the user's clearml.conf: settings of the SDK that save waiting, in steps as well.
@@ -101,6 +102,9 @@ def refusing(explain: Callable[[str], BadInput]) -> Iterator[None]:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises, and we find the words
     try:
         yield
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except BadInput as error:
         refuse(error)
     except (HydraException, OmegaConfBaseException) as error:
