@@ -10,8 +10,6 @@ import io
 import logging
 import shlex
 import sys
-import threading
-import time
 import warnings
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,10 +32,8 @@ if TYPE_CHECKING:
     from clearml import Task
     from clearml.automation import HyperParameterOptimizer
 
-POLL_SECONDS = 3.0
 ABORT_SECONDS = 60  # that the trials get to be aborted
 INTERRUPTED = 130  # exit code
-REPORT_MINUTES = 0.5  # between two looks at the time limit
 
 
 @dataclass(frozen=True)
@@ -70,27 +66,18 @@ def work(settings: Settings) -> None:
     if settings.run.mode != "queue":
         raise BadInput(f"run={settings.run.mode}: the trials need a queue; use run=queue")
     use_sdk_settings()
-    optuna = _optuna()
-    from pipelines import enqueue, server
+    from pipelines import enqueue, optimizer, server
 
+    optuna = optimizer.load_optuna()
     server.check_connection()
     enqueue.check_queue("train", settings.run)
     base = _base(settings)
-    optimizer = _optimizer(settings, base, dimensions, optuna)
+    made = optimizer.make(settings, base, dimensions, optuna)
     print(f"trials of {base.get_output_log_web_page()}, Ctrl-C aborts those that run", flush=True)
-    interrupted = _run(optimizer, settings)
-    reached = _conclude(optimizer, settings, base, dimensions)
+    interrupted = _run(made, settings)
+    reached = _conclude(made, settings, base, dimensions)
     if interrupted or not reached:
         sys.exit(INTERRUPTED if interrupted else 1)
-
-
-def _optuna() -> Any:
-    try:
-        import optuna
-    except ImportError:
-        raise BadInput("optuna is not installed; pip install 'pets-pipeline[optimize]'") from None
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna
 
 
 def _base(settings: Settings) -> Task:
@@ -119,82 +106,9 @@ def _base(settings: Settings) -> Task:
     return task
 
 
-def _optimizer(
-    settings: Settings, base: Task, dimensions: list[Dimension], optuna: Any
-) -> HyperParameterOptimizer:
-    from clearml import Task
-    from clearml.automation import HyperParameterOptimizer
-    from clearml.automation.optuna import OptimizerOptuna
-
-    class Paced(OptimizerOptuna):
-        """ClearML's asks the server without a pause until a trial reports its first epoch; once
-        stopped it starts further trials, and waits for ever for one that left its queue."""
-
-        def __init__(self, *arguments: Any, **named: Any) -> None:
-            super().__init__(*arguments, **named)
-            self.is_over = False
-            self.has_ended = threading.Event()
-
-        def start(self) -> None:
-            try:
-                super().start()
-            finally:
-                self.has_ended.set()
-
-        def stop(self) -> None:
-            self.is_over = True
-            super().stop()
-
-        def helper_create_job(self, *arguments: Any, **named: Any) -> Any:
-            if self.is_over:
-                raise optuna.TrialPruned
-            return super().helper_create_job(*arguments, **named)
-
-        def monitor_job(self, job: Any) -> bool:
-            time.sleep(POLL_SECONDS)
-            if self.is_over:
-                job.abort()
-            return not self.is_over and super().monitor_job(job)
-
-    task = Task.init(
-        settings.run.project,
-        "optimize",
-        task_type="optimizer",
-        reuse_last_task_id=False,
-        auto_connect_arg_parser=False,
-        auto_connect_frameworks=False,
-        auto_connect_streams=False,
-        auto_resource_monitoring=False,
-    )
-    told = {name: text for name, text in to_texts(settings).items() if "run." not in name}
-    task.set_parameters({f"Optimize/{name}": text for name, text in told.items()})
-    best_is_kept = base.get_parameters().get("kwargs/patience", "null") != "null"
-    sign = "min" if settings.objective == "loss" else "max"
-    made = HyperParameterOptimizer(
-        base_task_id=base.id,
-        hyper_parameters=[dimension.range() for dimension in dimensions],
-        objective_metric_title=settings.objective,  # as ServerStore.report_epoch writes it
-        objective_metric_series="validation",
-        objective_metric_sign=f"{sign}_global" if best_is_kept else sign,
-        optimizer_class=Paced,
-        max_number_of_concurrent_tasks=settings.concurrent,
-        execution_queue=settings.run.queues.train,
-        optimization_time_limit=settings.minutes,
-        auto_connect_task=False,
-        spawn_project=f"{settings.run.project}/optimize",  # out of the way of the steps' cache
-        total_max_jobs=settings.trials,
-        max_iteration_per_job=None,
-        time_limit_per_job=settings.minutes_per_trial,
-        pool_period_min=POLL_SECONDS / 60,
-        optuna_sampler=optuna.samplers.TPESampler(seed=settings.seed, constant_liar=True),
-    )
-    made.set_report_period(REPORT_MINUTES)
-    made.optimizer.set_job_naming_scheme(lambda name, given: f"{name} {_words(given)}")
-    return made
-
-
 def _run(optimizer: HyperParameterOptimizer, settings: Settings) -> bool:
     """Until all trials have ended or the time is up; whether Ctrl-C has aborted what runs."""
+    from pipelines.optimizer import POLL_SECONDS, words
     from pipelines.trials_server import outcomes
 
     logging.getLogger("clearml").setLevel(logging.ERROR)
@@ -209,8 +123,8 @@ def _run(optimizer: HyperParameterOptimizer, settings: Settings) -> bool:
                 told.add(task)
                 value = outcome.validation(settings.objective)
                 reached = "" if value is None else f" {settings.objective} {value:.3f}"
-                words = f"{outcome.status}{reached}  {_words(created[task])}"
-                print(f"[{len(told)}] {words}", file=screen, flush=True)
+                line = f"{outcome.status}{reached}  {words(created[task])}"
+                print(f"[{len(told)}] {line}", file=screen, flush=True)
 
     # Its own words are about its loop, and Optuna's about values that it is given twice.
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
@@ -226,12 +140,6 @@ def _run(optimizer: HyperParameterOptimizer, settings: Settings) -> bool:
         optimizer.optimizer.has_ended.wait(ABORT_SECONDS)
         tell()
     return interrupted
-
-
-def _words(given: dict[str, Any]) -> str:
-    """A trial's parameters, short."""
-    texts = {name.partition("/")[2]: leaderboard.short(value) for name, value in given.items()}
-    return " ".join(f"{name}={text}" for name, text in texts.items())
 
 
 def _conclude(
