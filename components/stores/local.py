@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from components.files import file_hash, read_json, write_json
 from components.schema import BadInput
+from components.stores.attempts import Attempt
 from components.stores.local_champions import LocalChampions
 
 SEAL = "sealed.json"  # size and sha256 of every other file of a published folder
@@ -48,9 +50,9 @@ class LocalStore:
         """The file with the weights of a model."""
         return self.fetch(reference) / "model.keras"
 
-    def checkpoints(self, fingerprint: str) -> Path:
-        """The folder of a training's checkpoints, the same for each attempt."""
-        return self.outputs / "checkpoints" / fingerprint
+    def attempt(self, key: str, complete_epochs: Callable[[Path], int]) -> Attempt:
+        """An attempt at the training `key`; all of them share the folder of checkpoints."""
+        return Attempt(self.outputs / "checkpoints" / key)
 
     def identify_dataset(self, name: str) -> str:
         """A ClearML dataset can't be had without a server."""

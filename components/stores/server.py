@@ -22,6 +22,7 @@ from components import reporting
 from components.files import read_json
 from components.schema import BadInput
 from components.stores import STEPS, datasets
+from components.stores.server_attempts import ServerAttempt
 from components.stores.server_champions import ServerChampions
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class ServerStore:
         # Without the part where ClearML keeps the steps, which the user does not know.
         self.project = project or self.task.get_project_name().partition(STEPS)[0]
         self.champions = ServerChampions(self.project)
+        self._reported: int | None = None  # the last epoch on the task's curves at the start
 
     def publish_dataset(self, folder: Path, parent: str | None) -> str:
         """Upload a dataset unless the same content is there already; returns its id."""
@@ -139,9 +141,10 @@ class ServerStore:
         except (ValueError, AttributeError):  # 2.1.12 raises the latter where there is no such id
             raise BadInput(f"{reference}: no such model on the server") from None
 
-    def checkpoints(self, fingerprint: str) -> Path:
-        """The folder of a training's checkpoints on this machine, the same for each attempt."""
-        return Path(get_cache_dir()) / "checkpoints" / (fingerprint or self.task.id)
+    def attempt(self, key: str, complete_epochs: Callable[[Path], int]) -> ServerAttempt:
+        """An attempt at the training `key`; its checkpoints are found from other machines, too."""
+        folder = Path(get_cache_dir()) / "checkpoints" / key
+        return ServerAttempt(folder, self.task, key, complete_epochs)
 
     def identify_dataset(self, name: str) -> str:
         """The id of any ClearML dataset by id, project/name or project/name/version."""
@@ -227,7 +230,12 @@ class ServerStore:
         """None: the server can't be asked which of its evaluations is of a model."""
 
     def report_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
-        """One point on each training curve."""
+        """One point on each training curve; none twice when a task goes on after a stop."""
+        if self._reported is None:
+            curves = self.task.get_reported_scalars()
+            self._reported = max(curves.get("loss", {}).get("training", {}).get("x", [0]))
+        if epoch <= self._reported:
+            return
         for name, value in metrics.items():
             title, series = reporting.curve(name)
             self.task.get_logger().report_scalar(title, series, value, iteration=epoch)

@@ -51,6 +51,15 @@ def training_key(fingerprint: str, dataset: str, arguments: Mapping[str, str]) -
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def complete_epochs(path: Path) -> int:
+    """How many epochs a checkpoint file has seen; 0 for one that is missing or damaged."""
+    try:
+        with np.load(path) as stored:
+            return len(json.loads(stored["position"].tobytes())["history"])
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return 0
+
+
 class Checkpoints:
     """The checkpoint of one training in `folder`; None keeps none.
 

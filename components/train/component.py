@@ -15,12 +15,10 @@ from components import shipping
 )
 def train(dataset, fingerprint="", **parameters):
     """Train a classifier on a dataset; returns the reference of the model."""
-    import shutil
-
     from components import storage
     from components.schema import parse
     from components.step import step
-    from components.train.checkpoints import training_key
+    from components.train.checkpoints import complete_epochs, training_key
     from components.train.fit import train_classifier
     from components.train.parameters import Train
     from components.train.weights import find_weights
@@ -28,16 +26,21 @@ def train(dataset, fingerprint="", **parameters):
     with step("train"), storage.workspace() as folder:
         settings = parse(Train, parameters, "train")
         store = storage.store()
-        # An interrupted attempt goes on from here.
-        checkpoints = store.checkpoints(training_key(fingerprint, dataset, parameters))
-        train_classifier(
-            store.fetch(dataset),
-            folder,
-            settings,
-            store.report_epoch,
-            checkpoints,
-            find=lambda weights: find_weights(weights, store.fetch_weights),
-        )
-        model = store.publish_model(folder, dataset)
-        shutil.rmtree(checkpoints, ignore_errors=True)
+        key = training_key(fingerprint, dataset, parameters)
+        with store.attempt(key, complete_epochs) as attempt:
+
+            def on_epoch(epoch, metrics):
+                store.report_epoch(epoch, metrics)
+                attempt.saved()
+
+            train_classifier(
+                store.fetch(dataset),
+                folder,
+                settings,
+                on_epoch,
+                attempt.folder,  # an interrupted attempt goes on from here
+                find=lambda weights: find_weights(weights, store.fetch_weights),
+            )
+            model = store.publish_model(folder, dataset)
+            attempt.succeeded()
         return model

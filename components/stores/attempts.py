@@ -1,0 +1,35 @@
+"""What lasts between the attempts of one training: the folder with its checkpoint."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import TracebackType
+
+FILE = "checkpoint.npz"
+
+
+class Attempt:
+    """One attempt at a training, from its start to its end in whatever way."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / FILE
+
+    def __enter__(self) -> Attempt:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        """Offline the file is where the next attempt looks."""
+
+    def saved(self) -> None:
+        """A checkpoint may be new; told after each epoch."""
+
+    def succeeded(self) -> None:
+        """The training's result is published: its checkpoint has no use any more."""
+        shutil.rmtree(self.folder, ignore_errors=True)
