@@ -16,7 +16,7 @@ from components.source import ROOT
 from pipelines import cache, parameters
 from pipelines.commands import use_sdk_settings
 from pipelines.parameters import Config, Run
-from pipelines.trials import keep_task
+from pipelines.sweeps.trials import keep_task
 
 _PLAIN_TASK = dict(
     task_type="controller",

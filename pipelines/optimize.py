@@ -22,11 +22,12 @@ from omegaconf import OmegaConf
 from components.schema import BadInput, parameter, parse, to_texts
 from components.stores import steps_project
 from components.train.parameters import Train
-from pipelines import leaderboard, parameters, space, trials
+from pipelines import parameters
 from pipelines.commands import command, use_sdk_settings
 from pipelines.parameters import CONF, Run
-from pipelines.space import Dimension
-from pipelines.trials import Trial
+from pipelines.sweeps import leaderboard, space, trials
+from pipelines.sweeps.space import Dimension
+from pipelines.sweeps.trials import Trial
 
 if TYPE_CHECKING:
     from clearml import Task
@@ -66,7 +67,8 @@ def work(settings: Settings) -> None:
     if settings.run.mode != "queue":
         raise BadInput(f"run={settings.run.mode}: the trials need a queue; use run=queue")
     use_sdk_settings()
-    from pipelines import enqueue, optimizer, server
+    from pipelines import enqueue, server
+    from pipelines.sweeps import optimizer
 
     optuna = optimizer.load_optuna()
     server.check_connection()
@@ -108,8 +110,8 @@ def _base(settings: Settings) -> Task:
 
 def _run(optimizer: HyperParameterOptimizer, settings: Settings) -> bool:
     """Until all trials have ended or the time is up; whether Ctrl-C has aborted what runs."""
-    from pipelines.optimizer import POLL_SECONDS, words
-    from pipelines.trials_server import outcomes
+    from pipelines.sweeps.optimizer import POLL_SECONDS, words
+    from pipelines.sweeps.trials_server import outcomes
 
     logging.getLogger("clearml").setLevel(logging.ERROR)
     screen = sys.stdout
@@ -149,7 +151,7 @@ def _conclude(
     dimensions: list[Dimension],
 ) -> bool:
     """Compare the trials, here and on a page; whether one of them has a result."""
-    from pipelines.trials_server import outcomes, publish
+    from pipelines.sweeps.trials_server import outcomes, publish
 
     created = optimizer.optimizer.get_created_jobs_ids()
     now = datetime.now()

@@ -16,8 +16,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from components.schema import BadInput
-from pipelines import modes, parameters, sweep
+from pipelines import modes, parameters
 from pipelines.commands import refuse, refusing
+from pipelines.sweeps import sweep
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")

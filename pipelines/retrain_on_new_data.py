@@ -9,9 +9,9 @@ import os
 from dataclasses import dataclass
 
 from components.schema import BadInput, parameter, parameters_of, parse, to_texts
-from pipelines import hook, schedules
 from pipelines.commands import command, open_store, use_sdk_settings
 from pipelines.parameters import ADVANCED, FORM, Run
+from pipelines.retraining import hook, schedules
 
 
 @dataclass(frozen=True)
@@ -54,30 +54,31 @@ def work(settings: Settings) -> None:
     if not settings.queue:
         hook.Hook(settings.notify)
     open_store(settings.run)
-    from pipelines import retraining_service
+    from pipelines.retraining import service
 
     if settings.dry_run:
-        retraining_service.tell(settings)
+        service.tell(settings)
     elif settings.queue:
         known = parameters_of(Settings).items()
         helps = {name: one.help for name, one in known if not name.startswith("run.")}
-        retraining_service.submit(settings, _stored(settings), helps)
+        service.submit(settings, _stored(settings), helps)
     else:
-        retraining_service.run(settings, _stored(settings))
+        service.run(settings, _stored(settings))
 
 
 def _on_agent(composed: Settings) -> None:
     """As the task of a queue: its parameters, which a person may have edited, win."""
     use_sdk_settings()
-    from pipelines import retraining_service, server
+    from pipelines import agent
+    from pipelines.retraining import service
 
     try:
-        edited = {name.replace("/", "."): text for name, text in server.task_texts().items()}
+        edited = {name.replace("/", "."): text for name, text in agent.task_texts().items()}
         settings = parse(Settings, to_texts(composed) | edited)
         _check(settings)
-        retraining_service.run(settings, {})
+        service.run(settings, {})
     except BadInput as error:
-        server.end_on_agent(error)
+        agent.end_on_agent(error)
 
 
 def _stored(settings: Settings) -> dict[str, str]:

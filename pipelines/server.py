@@ -33,7 +33,7 @@ from pipelines.limits import exceeded, set_time_limits
 from pipelines.parameters import STAGES, Config
 from pipelines.parts import SHARED, make_parts
 from pipelines.steps import Steps
-from pipelines.trials import keep_task
+from pipelines.sweeps.trials import keep_task
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from components.schema import BadInput, parameters_of, to_texts
 from components.train import weights
 from pipelines.cache import Dependencies, Record, dependencies
 from pipelines.parameters import Config
-from pipelines.trials import RESULT
+from pipelines.sweeps.trials import RESULT
 
 if TYPE_CHECKING:
     from components.stores.local import LocalStore

@@ -140,7 +140,7 @@ def test_a_sweep_whose_queues_are_wrong_is_refused_at_once(clearml: ClearML) -> 
 
 
 def test_every_way_in_which_a_trial_on_a_queue_can_end_is_told(clearml: ClearML) -> None:
-    from pipelines.trials_server import outcomes
+    from pipelines.sweeps.trials_server import outcomes
 
     project = clearml.api("projects.create", name=f"ends-{clearml.name}")["id"]
 

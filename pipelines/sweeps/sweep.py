@@ -19,10 +19,11 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from components.schema import BadInput
-from pipelines import leaderboard, modes, parameters, trials
+from pipelines import modes, parameters
 from pipelines.commands import BAD_INPUT, refuse
 from pipelines.parameters import Run
-from pipelines.trials import Trial
+from pipelines.sweeps import leaderboard, trials
+from pipelines.sweeps.trials import Trial
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ def _run_of(config: DictConfig) -> Run:
 
 def _wait(known: list[Trial]) -> None:
     """Wait for the trials that are on queues, and note what became of each."""
-    from pipelines.trials_server import outcomes
+    from pipelines.sweeps.trials_server import outcomes
 
     waiting = {trial.task: trial for trial in known if trial.status == trials.QUEUED}
     print("waiting for the trials on their agents; Ctrl-C ends the waiting alone:")
@@ -132,7 +133,7 @@ def _conclude(known: list[Trial], folder: Path, run: Run) -> None:
         print(f"best: trial {best.number}; alone: python pipelines/{trials.ENTRY.name} {told}")
     print(f"leaderboard: {folder}")
     if run.mode != "offline":
-        from pipelines.trials_server import publish
+        from pipelines.sweeps.trials_server import publish
 
         try:
             rows = leaderboard.rows(known)

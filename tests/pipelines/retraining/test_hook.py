@@ -8,9 +8,9 @@ import time
 import pytest
 
 from components.schema import BadInput
-from pipelines import hook
-from pipelines.hook import Hook
-from tests.pipelines.hooks import SECRET, receiver
+from pipelines.retraining import hook
+from pipelines.retraining.hook import Hook
+from tests.pipelines.retraining.hooks import SECRET, receiver
 
 
 @pytest.mark.parametrize(

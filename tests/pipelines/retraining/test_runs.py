@@ -15,9 +15,9 @@ import pytest
 
 from components.schema import BadInput
 from pipelines import commands
-from pipelines.hook import Hook
-from tests.pipelines.hooks import SECRET, receiver
-from tests.pipelines.projects import Project, until
+from pipelines.retraining.hook import Hook
+from tests.pipelines.retraining.hooks import SECRET, receiver
+from tests.pipelines.retraining.projects import Project, until
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def settings(project: Project, *overrides: str) -> Any:
 
 
 def retraining(project: Project, *overrides: str, **others: Any) -> Any:
-    from pipelines.retraining import Retraining
+    from pipelines.retraining.runs import Retraining
 
     return Retraining(settings(project, *overrides), Hook(None), **others)
 
@@ -241,7 +241,7 @@ def test_a_schedule_without_a_dataset_repeats_the_run(project: Project) -> None:
 
 
 def test_the_schedule_fires_when_it_is_due_and_goes_on_after_a_failure() -> None:
-    from pipelines.retraining_service import Times
+    from pipelines.retraining.service import Times
 
     times, calls = Times.__new__(Times), []
     times._schedule_jobs, times._timeout_jobs, times._sync_frequency_minutes = [], {}, 0

@@ -19,7 +19,7 @@ from components.files import read_json, write_json
 if TYPE_CHECKING:
     from clearml import Task
 
-ENTRY = Path(__file__).parent / "pets_pipeline.py"
+ENTRY = Path(__file__).parent.parent / "pets_pipeline.py"
 RECORD = "trial.json"  # in the trial's folder
 RESULT = "result.json"  # in the folder of any run that finished: accuracies
 TASK = "task.json"  # in the folder of any run on a server: id and page of its controller

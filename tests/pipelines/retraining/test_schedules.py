@@ -8,7 +8,7 @@ import pytest
 from clearml.automation.scheduler import ScheduleJob
 
 from components.schema import BadInput
-from pipelines import schedules
+from pipelines.retraining import schedules
 
 TUESDAY = datetime(2026, 11, 24, 10, 17, 30, tzinfo=timezone.utc)
 

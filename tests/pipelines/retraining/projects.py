@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from components.stores import steps_project
-from pipelines import parameters, retraining
+from pipelines import parameters
+from pipelines.retraining import runs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCRIPT = "pipelines/retrain_on_new_data.py"
 
 
@@ -40,7 +41,7 @@ class Project:
 
     def base(self, **edits: str) -> str:
         """A run that completed, with the parameters that the pipeline has."""
-        texts = retraining.defaults() | {"run/project": self.name, "run/mode": "queue"}
+        texts = runs.defaults() | {"run/project": self.name, "run/mode": "queue"}
         queues = {f"run/queues/{stage}": f"{self.queue}-steps" for stage in parameters.STAGES}
         texts |= queues | {"run/queues/controller": self.queue, "run/dataset": "old"} | edits
         sections: dict[str, dict[str, Any]] = {}

@@ -25,10 +25,11 @@ from clearml.backend_api.session.client import APIClient
 from components.schema import BadInput
 from components.source import ROOT
 from components.stores import steps_project
-from pipelines import enqueue, schedules
-from pipelines.hook import Hook
+from pipelines import enqueue
 from pipelines.parameters import FORM
-from pipelines.retraining import REPORTED, RETRAIN, TASK, Retraining, first_start
+from pipelines.retraining import schedules
+from pipelines.retraining.hook import Hook
+from pipelines.retraining.runs import REPORTED, RETRAIN, TASK, Retraining, first_start
 
 if TYPE_CHECKING:
     from pipelines.retrain_on_new_data import Settings

@@ -10,8 +10,8 @@ from clearml import Task
 from clearml.automation import HyperParameterOptimizer
 
 from components.schema import BadInput, to_texts
-from pipelines import leaderboard
-from pipelines.space import Dimension
+from pipelines.sweeps import leaderboard
+from pipelines.sweeps.space import Dimension
 
 if TYPE_CHECKING:
     from pipelines.optimize import Settings

@@ -8,7 +8,7 @@ import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.trials import COMPLETED, Trial
+from pipelines.sweeps.trials import COMPLETED, Trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from components.schema import BadInput
 from components.stores import steps_project
 from pipelines import enqueue, parameters
-from pipelines.hook import Hook
+from pipelines.retraining.hook import Hook
 
 if TYPE_CHECKING:
     from pipelines.retrain_on_new_data import Settings

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from pipelines import leaderboard
-from pipelines.trials import Trial
+from pipelines.sweeps import leaderboard
+from pipelines.sweeps.trials import Trial
 
 
 def trial(number: int, validation: float | None, test: float | None, **parameters: str) -> Trial:

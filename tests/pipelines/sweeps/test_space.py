@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from components.schema import BadInput
-from pipelines import space
+from pipelines.sweeps import space
 
 
 def test_each_kind_becomes_a_range_of_clearml() -> None:

@@ -1,0 +1,1 @@
+"""New runs on new data: when they start, what they are, who is told."""

@@ -1,0 +1,1 @@
+"""Many runs that are compared: the trials of a sweep, and of an optimization."""
