@@ -163,6 +163,25 @@ def test_bad_input_is_one_line(project: Project) -> None:
     assert not project.schedulers()
 
 
+def test_on_an_agent_an_edited_parameter_wins_and_a_bad_one_is_told(project: Project) -> None:
+    """What an agent does with the scheduler's task after a person edited it."""
+    task = project.api(
+        "tasks.create",
+        name="retrain",
+        type="service",
+        project=project.inside,
+        hyperparams={
+            "Args": {"schedule": {"section": "Args", "name": "schedule", "value": "never"}}
+        },
+    )["id"]
+    command, how = project.command("schedule='daily 03:00'", CLEARML_TASK_ID=task)
+    done = subprocess.run(command, capture_output=True, check=False, timeout=60, **how)
+    assert done.stdout.startswith("error: schedule=never: "), done.stderr
+    ended = project.api("tasks.get_by_id", task=task)["task"]
+    assert ended["status"] == "failed"
+    assert ended["status_message"].startswith("schedule=never: ")
+
+
 def test_a_start_that_fails_is_told_once_and_tried_again(
     project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
