@@ -76,7 +76,8 @@ class ServerAttempt(Attempt):
         with contextlib.suppress(Exception):  # what can't be removed is no failure
             for task in self._attempts():
                 if task.id == self._task.id or str(task.status) != "in_progress":
-                    task.delete_artifacts([ARTIFACT], raise_on_errors=False, silent_on_errors=True)
+                    _delete(task.artifacts[ARTIFACT].url)
+                    task.delete_artifacts([ARTIFACT], delete_from_storage=False)
 
     def _fetch(self) -> None:
         """Put the checkpoint of the attempt that went furthest in place, unless it is here."""
@@ -152,7 +153,7 @@ class ServerAttempt(Attempt):
         self._task.reload()
         newest = self._task.artifacts[ARTIFACT]
         if former and former.url != newest.url and datasets.is_stored(newest):
-            StorageHelper.get(former.url).delete(former.url, silent=True)
+            _delete(former.url)
 
     def _finish(self, seconds: float) -> None:
         """Wait until what is new is uploaded."""
@@ -174,3 +175,7 @@ def _metadata(task: Task) -> dict[str, str]:
 
 def _epoch(task: Task) -> int:
     return int(_metadata(task)["epoch"])
+
+
+def _delete(address: str) -> None:
+    StorageHelper.get(address).delete(address, silent=True)
