@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 ARTIFACT = "checkpoint"
 PAUSE = 9  # rests for each second of upload: at most a tenth of the time goes into it
-NOTICE_SECONDS = 8  # for the last upload after SIGTERM: an agent kills 10 s after it
+NOTICE_SECONDS = 7  # for the last upload after SIGTERM: an agent kills 10 s after it
 FLUSH_SECONDS = 300  # for the last upload of a training that failed
 EARLIER = 20  # tasks of the same fingerprint that are looked through
 
@@ -74,9 +74,9 @@ class ServerAttempt(Attempt):
         self._finish(FLUSH_SECONDS)
         super().succeeded()
         with contextlib.suppress(Exception):  # what can't be removed is no failure
-            for task in self._attempts():
-                if task.id == self._task.id or str(task.status) != "in_progress":
-                    task.delete_artifacts([ARTIFACT], raise_on_errors=False, silent_on_errors=True)
+            for task in self._attempts():  # one that still runs needs none: the result is there
+                _delete(task.artifacts[ARTIFACT].url)
+                task.delete_artifacts([ARTIFACT], raise_on_errors=False, delete_from_storage=False)
 
     def _fetch(self) -> None:
         """Put the checkpoint of the attempt that went furthest in place, unless it is here."""
@@ -152,7 +152,7 @@ class ServerAttempt(Attempt):
         self._task.reload()
         newest = self._task.artifacts[ARTIFACT]
         if former and former.url != newest.url and datasets.is_stored(newest):
-            StorageHelper.get(former.url).delete(former.url, silent=True)
+            _delete(former.url)
 
     def _finish(self, seconds: float) -> None:
         """Wait until what is new is uploaded."""
@@ -161,9 +161,15 @@ class ServerAttempt(Attempt):
             self._thread.join(seconds)
 
     def _on_notice(self, number: int, frame: FrameType | None) -> None:
-        """The machine goes away, or the task was aborted: keep the last epoch, then end."""
+        """The machine goes away, or the task was aborted: keep the last epoch, then end.
+
+        By the system's handler: ClearML's (2.1.12) does nothing where there was none before it.
+        """
+        flush = threading.Thread(target=self._task.flush, daemon=True)  # it may hang
+        flush.start()
         self._finish(NOTICE_SECONDS)
-        signal.signal(number, self._handler or signal.SIG_DFL)
+        flush.join(1)
+        signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
 
@@ -174,3 +180,7 @@ def _metadata(task: Task) -> dict[str, str]:
 
 def _epoch(task: Task) -> int:
     return int(_metadata(task)["epoch"])
+
+
+def _delete(address: str) -> None:
+    StorageHelper.get(address).delete(address, silent=True)
