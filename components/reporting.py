@@ -6,6 +6,7 @@ The same functions fill the page of the step that made it and the page of the pi
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,37 @@ from components.dataset import FINE, LEFT_OUT, load_images
 from components.files import read_json
 
 if TYPE_CHECKING:
-    from clearml import Logger
+    from clearml import Logger, Task
 
+NO_ITERATION = -(2**31)  # how ClearML marks a single value
 MOST_ROWS = 200  # of a table on a page; ClearML keeps and shows each as one plot
+
+
+def logger_of(task: Task) -> Any:
+    """The logger of a task that has each iteration where it is said to be, in every attempt.
+
+    ClearML moves all iterations of a task that is enqueued again behind those that it has, so that
+    its curves would be there twice; it makes points of single values too. That can't be turned off
+    once its reporting process runs, which is before a step does.
+    """
+    return InPlace(task) if task.get_initial_iteration() else task.get_logger()
+
+
+class InPlace:
+    """A logger that takes the offset off which ClearML adds; the server replaces what it has."""
+
+    def __init__(self, task: Task) -> None:
+        self._logger, self._offset = task.get_logger(), task.get_initial_iteration()
+
+    def report_single_value(self, name: str, value: float) -> None:
+        """As the logger's."""
+        self.report_scalar("Summary", name, value, iteration=NO_ITERATION)
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        report = getattr(self._logger, name)
+        return lambda *values, iteration, **named: report(
+            *values, iteration=iteration - self._offset, **named
+        )
 
 
 def curve(name: str) -> tuple[str, str]:

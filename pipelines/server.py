@@ -194,7 +194,7 @@ class ServerSteps(Steps):
 
     def finish(self) -> None:
         """Show on the controller's page what the steps made."""
-        logger = self.controller.get_logger()
+        logger = reporting.logger_of(self.controller)
         rows = [[one["stage"], one["why"] or "reused", one["seconds"]] for one in self.told]
         logger.report_table(
             "stages", "why", table_plot=[["stage", "why it ran", "seconds"], *rows], iteration=0

@@ -236,14 +236,15 @@ class ServerStore:
             self._reported = max(curves.get("loss", {}).get("training", {}).get("x", [0]))
         if epoch <= self._reported:
             return
+        logger = reporting.logger_of(self.task)
         for name, value in metrics.items():
             title, series = reporting.curve(name)
-            self.task.get_logger().report_scalar(title, series, value, iteration=epoch)
+            logger.report_scalar(title, series, value, iteration=epoch)
 
     @staticmethod
     def _report(function: Callable[[Logger, Path], None], task: Task, folder: Path) -> None:
         """Report, and wait for the pictures: the folder is gone soon after."""
-        function(task.get_logger(), folder)
+        function(reporting.logger_of(task), folder)
         task.flush(wait_for_uploads=True)
 
     def _dataset_of(self, name: str, content: str) -> str | None:
