@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.e2e.conftest import ClearML
-from tests.pipelines.projects import SCRIPT, Project, until
+from tests.pipelines.retraining.projects import SCRIPT, Project, until
 
 
 def test_on_an_agent_the_parameters_of_its_task_count(clearml: ClearML) -> None:
