@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 PART = "preprocess_part"
 SHARED = "preprocess"  # the stage, whose queue, image and limits are those of its parts
 SOURCE = "components/preprocess/part.py"
-LIKE_ITS_STAGE = ("queue", "explicit_docker_image", "task_overrides")
+LIKE_ITS_STAGE = ("queue", "task_overrides")
 
 
 def make_parts(steps: ServerSteps, wanted: Dependencies, arguments: dict[str, str]) -> list[str]:

@@ -95,7 +95,9 @@ def run_controller(config: Config, folder: Path) -> float | None:
 
 def mark_failed(error: Exception) -> None:
     """Show on the page of this process's controller, if it came to be, why it failed."""
-    if controller := Task.current_task():
+    # Not `Task.current_task()`: ClearML has closed it by now, with a message of its own.
+    if pipeline := PipelineDecorator.get_current_pipeline():
+        controller = Task.get_task(task_id=pipeline.id)
         reason = BAD_INPUT if isinstance(error, BadInput) else "step failed"
         controller.mark_failed(status_reason=reason, status_message=str(error), force=True)
 
@@ -123,10 +125,11 @@ class ServerSteps(Steps):
         for stage in STAGES:
             node = self._node(stage)
             node.queue = getattr(config.run.queues, stage)
-            node.explicit_docker_image = getattr(config.run.images, stage)
-            arguments = getattr(config.run.container_arguments, stage)
-            if arguments is not None:
-                node.task_overrides = {"container.arguments": arguments}
+            container = {  # not `explicit_docker_image`, which ClearML hashes, but gives to no task
+                "container.image": getattr(config.run.images, stage),
+                "container.arguments": getattr(config.run.container_arguments, stage),
+            }
+            node.task_overrides = {name: text for name, text in container.items() if text} or None
 
     def find(self, wanted: Dependencies) -> Record | None:
         found = self._finished(wanted.stage, fingerprint=wanted.fingerprint)
