@@ -54,7 +54,8 @@ if __name__ == "__main__":
 # The work of each stage, replaced by copying what a real run made.
 STUBS = {
     "components/ingest/audit.py": "def build_raw_dataset(settings, folder, **_):",
-    "components/preprocess/build.py": "merge_parts = None\ndef build_dataset(raw, folder, settings):",
+    "components/preprocess/build.py": "merge_parts = None\n"
+    "def build_dataset(raw, folder, settings):",
     "components/train/fit.py": "def train_classifier(dataset, folder, settings, *_, **__):",
     "components/evaluate/evaluation.py": "def evaluate_model(model, dataset, folder, *_):",
 }
