@@ -167,15 +167,18 @@ class ServerStore:
         try:
             model = InputModel(model_id=reference)
             weights = model.get_weights(raise_on_error=True)
+            if not _is_whole(weights):  # the copy here is damaged, perhaps not the server's
+                weights = model.get_weights(raise_on_error=True, force_download=True)
         except ValueError as error:
             raise BadInput(
                 f"{reference}: no such dataset or model on the server ({error})"
             ) from None
         folder = self._details(Task.get_task(task_id=model.task), reference)
         link = folder / "model.keras"
-        if not link.exists():
-            link.unlink(missing_ok=True)  # its target was cleared from ClearML's cache
-            link.symlink_to(weights)
+        if link.resolve() != Path(weights).resolve():  # new, or fetched to another place
+            link.unlink(missing_ok=True)
+            with contextlib.suppress(FileExistsError):  # another process was faster
+                link.symlink_to(weights)
         return folder
 
     def _upload_details(self, folder: Path, leave_out: str | None = None) -> None:
@@ -269,6 +272,15 @@ def _unpack(task: Task, folder: Path) -> None:
         _extract(attached.get_local_copy(), folder)
     except (zipfile.BadZipFile, zlib.error, EOFError):
         _extract(attached.get_local_copy(force_download=True), folder)
+
+
+def _is_whole(path: str) -> bool:
+    """Whether a zip file, as a `.keras` file is, has all that it was written with."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, zlib.error, EOFError):
+        return False
 
 
 def _extract(path: str, folder: Path) -> None:
