@@ -71,3 +71,16 @@ def test_a_failed_part_costs_only_itself_and_the_merged_bytes_are_those_of_one_s
     assert offline.run(*TINY, *HALVES).returncode == 0
     (alone,) = (offline.root / "outputs/datasets").glob("processed-*")
     assert alone.name == f"processed-{processed(clearml)['content'][:12]}"
+
+
+def test_agents_make_the_parts_and_one_of_them_merges(clearml: ClearML) -> None:
+    """16 pixels, so that nothing which another test made can be reused."""
+    done = clearml.run("run=queue", *HALVES, "preprocess.image_size=16")
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = clearml.controllers()[0]["id"]
+    assert clearml.finished(run)["status"] == "completed", clearml.console(run)
+    made = clearml.tasks(parent=run, name="^preprocess")
+    arguments = [task["hyperparams"]["kwargs"] for task in made]
+    assert sorted(one["part"]["value"] for one in arguments if "part" in one) == ["0", "1"]
+    assert [task["status"] for task in made] == ["completed"] * 3
+    assert processed(clearml)["image_size"] == [16, 16]
