@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 
 import pytest
 import requests
@@ -42,13 +40,6 @@ def test_an_aborted_training_goes_on_on_another_machine(clearml: ClearML, local:
     for folder in clearml.home.glob("**/checkpoints"):
         shutil.rmtree(folder)
 
-    undisturbed = subprocess.Popen(
-        [sys.executable, "pipelines/pets_pipeline.py", *TINY, *run[1:]],
-        cwd=clearml.checkout.root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
     assert clearml.run(*run).returncode == 0
     second = clearml.controllers()[0]["id"]
     assert clearml.finished(second)["status"] == "completed", clearml.console(second)
@@ -58,8 +49,8 @@ def test_an_aborted_training_goes_on_on_another_machine(clearml: ClearML, local:
     assert 1 <= int(after[1]) < EPOCHS
     assert not re.search(rf"epoch {after[1]}/", console)
 
-    told = undisturbed.communicate(timeout=120)[0]
-    assert undisturbed.returncode == 0, told
+    undisturbed = clearml.checkout.run(*TINY, *run[1:])
+    assert undisturbed.returncode == 0, undisturbed.stderr
     content = model_of(clearml, again)["metadata"]["content"]["value"]
     assert f"small_resnet-{content[:12]}" in {
         path.name for path in (clearml.checkout.root / "outputs" / "models").iterdir()

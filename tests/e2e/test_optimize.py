@@ -47,7 +47,8 @@ def test_bad_input_is_one_line(clearml: ClearML, arguments: tuple[str], words: s
 @pytest.mark.slow
 def test_the_best_of_several_trials_is_found(clearml: ClearML, local: str) -> None:
     choices = f"[{RATES}, train.optimizer choice adam sgd]"
-    done = optimize(clearml, f"space={choices}", "trials=2", "concurrent=2")
+    base = clearml.steps(local)["train"]
+    done = optimize(clearml, f"base={base['id']}", f"space={choices}", "trials=2", "concurrent=2")
     assert done.returncode == 0, done.stdout + done.stderr
     (table,) = clearml.checkout.root.glob("outputs/optimize/*/*/leaderboard.csv")
     with table.open(newline="") as file:
@@ -55,7 +56,7 @@ def test_the_best_of_several_trials_is_found(clearml: ClearML, local: str) -> No
     assert [row["status"] for row in rows] == ["completed", "completed"]
     reached = [float(row["validation accuracy"]) for row in rows]
     assert reached == sorted(reached, reverse=True)
-    base = clearml.steps(local)["train"]["hyperparams"]["kwargs"]
+    base = base["hyperparams"]["kwargs"]
     for row in rows:
         task = clearml.task(row["where"].partition("/tasks/")[2].partition("/")[0])
         given = task["hyperparams"]["kwargs"]
