@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from components.dataloader import InMemory, Source
 from components.framework import keras, tf
 from components.progress import progress
 from components.train.augmentation import Augment, augment_images
 from components.train.parameters import Train
+from components.train.variables import values
 
 BATCH = 16  # images a device: more takes memory and is no faster on a CPU
 
@@ -51,7 +51,7 @@ class FeatureExtractor:
     def _function(self, augment: Augment | None) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
         """(uint8 images [B, H, W, 3], seed [2]) to features [B, F] float32.
 
-        On one device the weights become constants of the graph, so that TensorFlow folds batch norm
+        On one device the weights are constants of the graph, so that TensorFlow folds batch norm
         into the convolutions.
         """
 
@@ -66,8 +66,13 @@ class FeatureExtractor:
                 return self._strategy.gather(self._strategy.run(compute, (images, seed)), axis=0)
 
             return tf.function(distributed, autograph=False, reduce_retracing=True)
+
+        weights = values(self._backbone.variables)
+
+        def frozen(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+            constants = map(tf.constant, weights)
+            with keras.StatelessScope(zip(self._backbone.variables, constants, strict=True)):
+                return compute(images, seed)
+
         images = tf.TensorSpec([None, *self._backbone.input_shape[1:]], tf.uint8)
-        seed = tf.TensorSpec([2], tf.int32)
-        traced = tf.function(compute, input_signature=[images, seed], autograph=False)
-        frozen = convert_variables_to_constants_v2(traced.get_concrete_function())
-        return lambda images, seed: frozen(images, seed)[0]
+        return tf.function(frozen, [images, tf.TensorSpec([2], tf.int32)], autograph=False)

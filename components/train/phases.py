@@ -211,9 +211,15 @@ class Runner:
             inner(self.optimizer).finalize_variable_values(self.phase.trained)
 
     @functools.cached_property
-    def features(self) -> tuple[tf.Tensor, tf.Tensor]:
+    def _features(self) -> tuple[tf.Tensor, tf.Tensor]:
         """All features [N, F] and labels [N] where the training computes."""
         return tf.constant(self.images.values), tf.constant(self.images.labels)
+
+    @functools.cached_property
+    def _validation_features(self) -> tf.data.Dataset:
+        """Made once, as making it takes longer than an epoch on features."""
+        everything = np.arange(len(self.validation.labels))
+        return self.validation.batches(everything, FEATURES_AT_ONCE)
 
     @property
     def _variables(self) -> list[keras.Variable]:
@@ -229,7 +235,7 @@ class Runner:
         first_step = (number - 1) * self.steps
         if self.in_one_call:
             order = order[: self.steps * self.batch_size].reshape(self.steps, self.batch_size)
-            values, labels = self.features
+            values, labels = self._features
             loss, accuracy = self.loop.train_epoch_in_memory(values, labels, order, first_step)
         else:
             batches = self.images.batches(order, self.batch_size, drop_last=True)
@@ -237,9 +243,11 @@ class Runner:
             loss, accuracy = self.loop.train_epoch(batches, first_step, self.steps, name)
         trained = time.perf_counter() - start
         with averaged(self.optimizer, self.phase.trained):
-            everything = np.arange(len(self.validation.labels))
-            size = self.batch_size if self.phase.augmented else FEATURES_AT_ONCE
-            predicted = self.loop.predict(self.validation.batches(everything, size))
+            if self.phase.augmented:
+                everything = np.arange(len(self.validation.labels))
+                predicted = self.loop.predict(self.validation.batches(everything, self.batch_size))
+            else:
+                predicted = self.loop.predict(self._validation_features)
         validated = validation_metrics(*predicted)
         if not np.isfinite([loss, validated["validation_loss"]]).all():
             raise BadInput(
