@@ -95,7 +95,7 @@ def checkout_without_work(folder: Path, environment: dict[str, str]) -> None:
 
 def main() -> None:
     """Print a table: cold and cached seconds of both, and their ratio."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clearml-conf", type=Path)
     conf = parser.parse_args().clearml_conf
     with contextlib.ExitStack() as stack:

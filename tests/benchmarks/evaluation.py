@@ -1,6 +1,6 @@
 """How long evaluation itself takes, beyond the forward passes: at most 10 s for 2,000 images.
 
-    python tests/benchmarks/evaluation.py [images] [classes] [side in pixels]
+    python tests/benchmarks/evaluation.py [--images 2000] [--classes 2] [--side 128]
 
 Everything is on but Grad-CAM and the corruptions, which are forward and backward passes. CPU
 seconds are of all threads, which is what to compare where other processes share the machine.
@@ -8,6 +8,7 @@ seconds are of all threads, which is what to compare where other processes share
 
 from __future__ import annotations
 
+import argparse
 import resource
 import sys
 import tempfile
@@ -18,8 +19,14 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.evaluate.builders import make_dataset, make_model, settings
 
 
-def main(images: int = 2000, classes: int = 2, side: int = 128) -> None:
+def main() -> None:
     """Print the seconds of each part."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--classes", type=int, default=2)
+    parser.add_argument("--side", type=int, default=128, help="pixels")
+    arguments = parser.parse_args()
+    images, classes, side = arguments.images, arguments.classes, arguments.side
     start = time.perf_counter()
     from components.evaluate import evaluation
     from components.evaluate.inference import Classifier
@@ -67,4 +74,4 @@ def main(images: int = 2000, classes: int = 2, side: int = 128) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main()

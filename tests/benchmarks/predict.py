@@ -1,6 +1,6 @@
 """Images a second of `predict.py` against a bare loop of `model.predict` over tf.data, in one run.
 
-    python tests/benchmarks/predict.py [photos] [architecture] [side in pixels] [rounds]
+    python tests/benchmarks/predict.py [--data FOLDER] [--architecture small_resnet] [--side 64]
 
 Both sides read the same JPEG files of the pets photos beside the checkout and use the same model;
 the bare loop decodes with TensorFlow and resizes without antialiasing, which is the least there is
@@ -11,6 +11,7 @@ times over.
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -22,22 +23,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-DATA = ROOT.parent / "shared" / "data"
 BATCH = 32
-MANY = 20_000  # images, for the memory: the photos again and again
 
 
-def unpack(folder: Path, photos: int) -> list[str]:
-    """Paths of that many photos that TensorFlow decodes too, of `PetImages.zip`."""
+def unpack(archive: Path, folder: Path, photos: int) -> list[str]:
+    """Paths of that many photos that TensorFlow decodes too."""
     from components.framework import tf
 
     paths: list[str] = []
-    with zipfile.ZipFile(DATA / "PetImages.zip") as archive:
-        names = [n for n in sorted(archive.namelist()) if n.lower().endswith(".jpg")]
+    with zipfile.ZipFile(archive) as file:
+        names = [n for n in sorted(file.namelist()) if n.lower().endswith(".jpg")]
         for name in names:
             if len(paths) == photos:
                 break
-            data = archive.read(name)
+            data = file.read(name)
             try:
                 tf.io.decode_jpeg(data, channels=3)
             except tf.errors.InvalidArgumentError:
@@ -97,9 +96,18 @@ def command(model: Path, paths: list[str]) -> tuple[float, float, float]:
     return first, time.perf_counter() - start, used.ru_maxrss / 1e6
 
 
-def main(photos: int = 1398, name: str = "small_resnet", side: int = 64, rounds: int = 3) -> None:
+def main() -> None:
     """Print both sides."""
-    if not (DATA / "PetImages.zip").is_file():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--architecture", default="small_resnet")
+    parser.add_argument("--side", type=int, default=64, help="pixels")
+    parser.add_argument("--photos", type=int, default=1398)
+    parser.add_argument("--many", type=int, default=20_000, help="images, for the memory")
+    parser.add_argument("--repeat", type=int, default=3)
+    arguments = parser.parse_args()
+    archive, name, side = arguments.data / "PetImages.zip", arguments.architecture, arguments.side
+    if not archive.is_file():
         sys.exit("skipped: needs the real photos in ../shared/data")
     from components.predict.classifier import Classifier
     from tests.predict.builders import untrained
@@ -107,13 +115,13 @@ def main(photos: int = 1398, name: str = "small_resnet", side: int = 64, rounds:
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent)
         (folder / "photos").mkdir()
-        paths = unpack(folder / "photos", photos)
+        paths = unpack(archive, folder / "photos", arguments.photos)
         model = untrained(folder / "model", name, side)
         classifier = Classifier(model)
         bare_loop(classifier.network, paths[:BATCH], side)  # both are traced before
         ours(classifier, paths[:BATCH])
         times = {"bare": [], "ours": []}
-        for _ in range(rounds):
+        for _ in range(arguments.repeat):
             times["bare"].append(bare_loop(classifier.network, paths, side))
             times["ours"].append(ours(classifier, paths))
         print(f"{len(paths)} photos, {name}, {side} px, batches of {BATCH}")
@@ -122,11 +130,11 @@ def main(photos: int = 1398, name: str = "small_resnet", side: int = 64, rounds:
         print(f"predict.py's own loop         {mine:7.0f} images/s   {mine / bare:.2f}x")
         first, whole, peak = command(model, paths)
         print(f"start to first row, to last   {first:7.1f} s, {whole:.1f} s")
-        many = (paths * (MANY // len(paths) + 1))[:MANY]
+        many = (paths * (arguments.many // len(paths) + 1))[: arguments.many]
         _, whole, most = command(model, many)
-        print(f"peak memory of the command    {peak:7.2f} GB, {most:.2f} GB for {MANY} images")
-        print(f"those {MANY}                  {MANY / (whole - first):7.0f} images/s")
+        print(f"peak memory of the command    {peak:7.2f} GB, {most:.2f} GB for {len(many)} images")
+        print(f"the second                    {len(many) / (whole - first):7.0f} images/s")
 
 
 if __name__ == "__main__":
-    main(*(int(text) if text.isdigit() else text for text in sys.argv[1:]))
+    main()

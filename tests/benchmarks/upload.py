@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipelines import modes
+from pipelines.commands import SDK_SETTINGS
 
 SIDE = 64  # pixels
 
@@ -80,7 +80,7 @@ def seconds(code: str, photos: Path, environment: dict[str, str]) -> float:
 
 def main() -> None:
     """Print a row: theirs, ours, ratio."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clearml-conf", type=Path)
     parser.add_argument("--images", type=int, default=5000)
     arguments = parser.parse_args()
@@ -98,7 +98,7 @@ def main() -> None:
             "PYTHONPATH": str(Path(__file__).parent.parent.parent),
         }
         theirs = seconds(THEIRS, folder / "photos", environment)
-        settings = {"CLEARML_CONFIG_PATH": str(modes.SDK_SETTINGS)}  # as every run has them
+        settings = {"CLEARML_CONFIG_PATH": str(SDK_SETTINGS)}  # as every run has them
         ours = seconds(OURS, folder / "photos", environment | settings)
         print(
             f"| {arguments.images} images | {theirs:.1f} s | {ours:.1f} s | {ours / theirs:.2f}x |"
