@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import time
 from pathlib import Path
 from types import TracebackType
 
 FILE = "checkpoint.npz"
+ABANDONED_DAYS = 30  # after which nobody goes on with a training
 
 
 class Attempt:
@@ -17,6 +20,12 @@ class Attempt:
         self.file = folder / FILE
 
     def __enter__(self) -> Attempt:
+        """Others' checkpoints that were abandoned are removed, so that they don't fill the disk."""
+        for file in self.folder.parent.glob(f"*/{FILE}"):
+            with contextlib.suppress(FileNotFoundError):  # that training has just ended
+                age = time.time() - file.stat().st_mtime
+                if file != self.file and age > ABANDONED_DAYS * 86400:
+                    shutil.rmtree(file.parent, ignore_errors=True)
         return self
 
     def __exit__(

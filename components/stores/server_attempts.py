@@ -47,6 +47,7 @@ class ServerAttempt(Attempt):
         self._handler: Any = None
 
     def __enter__(self) -> ServerAttempt:
+        super().__enter__()
         try:
             self._fetch()
         except Exception as error:  # whatever a server or storage does, the training can start

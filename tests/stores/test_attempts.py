@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
 
+from components.stores.attempts import ABANDONED_DAYS
+from components.stores.local import LocalStore
 from tests.clearml_server import ClearMLServer
 from tests.conftest import ROOT
 
@@ -72,6 +75,18 @@ def attempt(tmp_path: Path):
             )
 
         yield run
+
+
+def test_checkpoints_that_nobody_goes_on_with_do_not_fill_the_disk(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    for key, days in (("mine", 2 * ABANDONED_DAYS), ("old", ABANDONED_DAYS + 1), ("new", 1)):
+        file = store.attempt(key, len).file
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"values")
+        then = time.time() - days * 86400
+        os.utime(file, (then, then))
+    with store.attempt("mine", len):
+        assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"mine", "new"}
 
 
 def test_the_last_epoch_survives_the_loss_of_its_machine(attempt) -> None:
