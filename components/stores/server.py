@@ -21,9 +21,9 @@ from clearml.storage.helper import StorageHelper
 from components import reporting
 from components.files import read_json
 from components.schema import BadInput
-from components.stores import STEPS, datasets
+from components.stores import STEPS, datasets, steps_project
 from components.stores.server_attempts import ServerAttempt
-from components.stores.server_champions import ServerChampions
+from components.stores.server_champions import ServerChampions, tagged
 
 log = logging.getLogger(__name__)
 
@@ -230,7 +230,24 @@ class ServerStore:
         return dataset.get_metadata("dataset.json")
 
     def evaluation_of(self, content: str) -> str | None:
-        """None: the server can't be asked which of its evaluations is of a model."""
+        """The newest evaluation of a model of that content, or None."""
+        models = tagged(self.project, _content_tag(content)) if content else []
+        if not models:
+            return None
+        project = Task.get_project_id(steps_project(self.project), search_hidden=True)
+        wanted = {
+            "project": [project],
+            "status": ["completed", "published"],
+            "system_tags": ["-archived"],
+            "order_by": ["-last_update"],
+            "search_hidden": True,
+            "_any_": {
+                "fields": ["hyperparams.kwargs.model.value"],
+                "pattern": "|".join(model.id for model in models),
+            },
+        }
+        found = Task.query_tasks(task_name="^evaluate$", task_filter=wanted)
+        return found[0] if found else None
 
     def report_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
         """One point on each training curve; none twice when a task goes on after a stop."""

@@ -22,7 +22,7 @@ class ServerChampions(Champions):
         self.project = project
 
     def current(self) -> Champion | None:
-        found = [_champion(model) for model in self._tagged(CHAMPION)]
+        found = [_champion(model) for model in tagged(self.project, CHAMPION)]
         return max(found, key=lambda one: one.since) if found else None
 
     def rolled_back(self, model: str) -> bool:
@@ -46,20 +46,22 @@ class ServerChampions(Champions):
         self.put(replace(earlier, since=now(), reason="rolled back to it"))
         _tag(Model(model_id=champion.model), add=ROLLED_BACK)
 
-    def _tagged(self, tag: str) -> list[Model]:
-        # Not `Model.query_models`, which does not look into hidden projects.
-        client, name = APIClient(), f"^{re.escape(steps_project(self.project))}$"
-        inside = [project.id for project in client.projects.get_all(name=name, search_hidden=True)]
-        if not inside:
-            return []
-        wanted = {"project": inside, "tags": [tag], "system_tags": ["-archived"]}
-        found = client.models.get_all(**wanted, only_fields=["id"])
-        return [Model(model_id=model.id) for model in found]
-
     def _untag_others(self, champion: str) -> None:
-        for model in self._tagged(CHAMPION):
+        for model in tagged(self.project, CHAMPION):
             if model.id != champion:
                 _tag(model, remove=CHAMPION)
+
+
+def tagged(project: str, tag: str) -> list[Model]:
+    """The registered models of the pipeline that have a tag."""
+    # Not `Model.query_models`, which does not look into hidden projects.
+    client, name = APIClient(), f"^{re.escape(steps_project(project))}$"
+    inside = [each.id for each in client.projects.get_all(name=name, search_hidden=True)]
+    if not inside:
+        return []
+    wanted = {"project": inside, "tags": [tag], "system_tags": ["-archived"]}
+    found = client.models.get_all(**wanted, only_fields=["id"])
+    return [Model(model_id=model.id) for model in found]
 
 
 def _champion(model: Model) -> Champion:

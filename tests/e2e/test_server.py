@@ -284,4 +284,7 @@ def test_a_registered_model_is_exported_with_what_the_server_knows(
     assert done.returncode == 0, done.stdout + done.stderr
     card = (tmp_path / "out" / "model_card.md").read_text()
     assert re.search(r"\| train \| \d+ \| \d+ \|", card)
+    assert re.search(r"\| accuracy \| 0\.\d+ \| 0\.\d+ \| [01]\.\d+ \|", card), card
+    evaluations = [one["id"] for one in clearml.tasks(name="^evaluate$", status=["completed"])]
+    assert re.search("The whole report: `(.*)`", card)[1] in evaluations
     assert (tmp_path / "out" / "model.tflite").is_file()
