@@ -176,6 +176,7 @@ def _agent(project: ClearML, queue: str) -> Iterator[None]:
             "PATH": f"{python}{os.pathsep}{os.environ['PATH']}",
             "CLEARML_AGENT_SKIP_PYTHON_ENV_INSTALL": "1",
             "CLEARML_WORKER_ID": f"{project.name}:{queue}",
+            "CLEARML_AGENT_QUEUE_POLL_FREQ_SEC": "0.5",  # not 5
         },
         stdout=log,
         stderr=subprocess.STDOUT,
