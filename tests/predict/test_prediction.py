@@ -98,13 +98,15 @@ def test_only_some_batches_are_in_memory(
             taken += 1
             yield str(photos[taken % len(photos)])
 
+    before = set(threading.enumerate())
     predictions = predict_images(classifier, endless(), 2, workers)
     for done in range(1, 61):
         next(predictions)
         assert taken - done <= 2 * (workers + 2)
-    before = threading.active_count()
+    readers = {t for t in threading.enumerate() if "Pool" in t.name} - before
+    assert len(readers) == workers
     predictions.close()
-    assert threading.active_count() == before - workers
+    assert not readers & set(threading.enumerate())
 
 
 def test_each_kind_of_image_is_decoded_as_in_training(tmp_path: Path) -> None:
