@@ -24,4 +24,4 @@ check: ## the linters
 lock: ## the exact versions of everything, for each supported Python
 	uv pip compile --quiet --universal --all-extras --no-emit-index-url --no-header --no-annotate \
 		--python-version 3.10 pyproject.toml --output-file requirements.lock
-	$(BIN)/python -m pipelines.requirements
+	$(BIN)/python -m pipelines.engine.requirements

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.schema import BadInput, parameter
-from pipelines.commands import command, open_store
-from pipelines.parameters import Run
+from components.runtime.schema import BadInput, parameter
+from pipelines.engine.command import command, open_store
+from pipelines.engine.parameters import Run
 
 
 @dataclass(frozen=True)

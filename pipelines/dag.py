@@ -10,12 +10,12 @@ from clearml import PipelineDecorator
 from components.evaluate.component import evaluate
 from components.ingest.component import ingest
 from components.preprocess.component import preprocess
-from components.step import BAD_INPUT
-from components.stores import PIPELINE
+from components.runtime.step import BAD_INPUT
+from components.runtime.stores import PIPELINE
 from components.train.component import train
-from pipelines import parameters
-from pipelines.parameters import Config
-from pipelines.steps import Steps
+from pipelines.engine import parameters
+from pipelines.engine.parameters import Config
+from pipelines.engine.steps import Steps
 
 NAME = PIPELINE  # on ClearML
 VERSION = "1.0.0"

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.schema import BadInput, parameter
-from pipelines.commands import command
-from pipelines.parameters import Run
+from components.runtime.schema import BadInput, parameter
+from pipelines.engine.command import command
+from pipelines.engine.parameters import Run
 
 log = logging.getLogger("pipelines.export")  # whether run or imported
 
@@ -55,7 +55,7 @@ def work(settings: Export) -> None:
         from components.predict.sources import find_images
 
         photos = list(itertools.islice(find_images(settings.images)[0], IMAGES_AT_MOST))
-    from pipelines import models
+    from pipelines.engine import models
 
     model = models.model_folder(settings.model, settings.run)
     with _new_folder(target) as folder:

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from components.schema import BadInput, parameter, parse, to_texts
-from components.stores import steps_project
+from components.runtime.schema import BadInput, parameter, parse, to_texts
+from components.runtime.stores import steps_project
 from components.train.parameters import Train
-from pipelines import parameters
-from pipelines.commands import command, use_sdk_settings
-from pipelines.parameters import CONF, Run
+from pipelines.engine import parameters
+from pipelines.engine.command import command, use_sdk_settings
+from pipelines.engine.parameters import CONF, Run
 from pipelines.sweeps import leaderboard, space, trials
 from pipelines.sweeps.space import Dimension
 from pipelines.sweeps.trials import Trial
@@ -67,7 +67,7 @@ def work(settings: Settings) -> None:
     if settings.run.mode != "queue":
         raise BadInput(f"run={settings.run.mode}: the trials need a queue; use run=queue")
     use_sdk_settings()
-    from pipelines import enqueue, server
+    from pipelines.engine import enqueue, server
     from pipelines.sweeps import optimizer
 
     optuna = optimizer.load_optuna()

@@ -15,9 +15,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from components.schema import BadInput
-from pipelines import modes, parameters
-from pipelines.commands import refuse, refusing
+from components.runtime.schema import BadInput
+from pipelines.engine import modes, parameters
+from pipelines.engine.command import refuse, refusing
 from pipelines.sweeps import sweep
 
 

@@ -11,9 +11,9 @@ import sys
 import warnings
 from dataclasses import dataclass
 
-from components.schema import BadInput, parameter
-from pipelines.commands import command
-from pipelines.parameters import Run
+from components.runtime.schema import BadInput, parameter
+from pipelines.engine.command import command
+from pipelines.engine.parameters import Run
 
 log = logging.getLogger("pipelines.predict")  # whether run or imported
 
@@ -48,10 +48,10 @@ def work(settings: Predict) -> None:
 
     check_free(settings.file)
     paths, total = find_images(settings.images)
-    from pipelines.models import model_folder
+    from pipelines.engine.models import model_folder
 
     folder = model_folder(settings.model, settings.run)
-    from components.predict.classifier import Classifier
+    from components.predict.network import Classifier
 
     try:
         _predict(settings, Classifier(folder), paths, total)
@@ -63,7 +63,7 @@ def work(settings: Predict) -> None:
 def _predict(settings: Predict, classifier, paths, total: int | None) -> None:
     from components.predict.output import ROWS, opened
     from components.predict.prediction import predict_images
-    from components.progress import progress
+    from components.runtime.progress import progress
 
     warnings.simplefilter("ignore")  # Pillow's, of odd files: each gets one line of ours if any
     predictions = predict_images(classifier, paths, settings.batch_size, settings.workers)

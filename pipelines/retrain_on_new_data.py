@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from components.schema import BadInput, parameter, parameters_of, parse, to_texts
-from pipelines.commands import command, open_store, use_sdk_settings
-from pipelines.parameters import ADVANCED, FORM, Run
+from components.runtime.schema import BadInput, parameter, parameters_of, parse, to_texts
+from pipelines.engine.command import command, open_store, use_sdk_settings
+from pipelines.engine.parameters import ADVANCED, FORM, Run
 from pipelines.retraining import hook, schedules
 
 
@@ -69,16 +69,16 @@ def work(settings: Settings) -> None:
 def _on_agent(composed: Settings) -> None:
     """As the task of a queue: its parameters, which a person may have edited, win."""
     use_sdk_settings()
-    from pipelines import agent
+    from pipelines.engine import controller
     from pipelines.retraining import service
 
     try:
-        edited = {name.replace("/", "."): text for name, text in agent.task_texts().items()}
+        edited = {name.replace("/", "."): text for name, text in controller.task_texts().items()}
         settings = parse(Settings, to_texts(composed) | edited)
         _check(settings)
         service.run(settings, {})
     except BadInput as error:
-        agent.end_on_agent(error)
+        controller.end_on_agent(error)
 
 
 def _stored(settings: Settings) -> dict[str, str]:

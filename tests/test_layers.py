@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.parameters import STAGES
-from pipelines.parts import PART, SOURCE
+from pipelines.engine.parameters import STAGES
+from pipelines.engine.parts import PART, SOURCE
 
 ROOT = Path(__file__).parent.parent
 PARTS = ("components", "pipelines")
@@ -57,12 +57,14 @@ def test_the_parameters_of_a_stage_import_nothing_but_the_schema() -> None:
     for stage in STAGES:
         names = imports(ROOT / "components" / stage / "parameters.py")
         assert {name.split(".")[0] for name in names} <= {"__future__", "dataclasses", "components"}
-        assert all(name.startswith("components.schema") for name in names if "components" in name)
+        assert all(
+            name.startswith("components.runtime.schema") for name in names if "components" in name
+        )
 
 
 def test_what_runs_before_the_mode_is_known_brings_nothing_heavy() -> None:
     heavy = {"clearml", "tensorflow", "keras", "sklearn", "matplotlib", "numpy", "PIL"}
-    for module in ("pets_pipeline", "parameters", "modes"):
+    for module in ("pets_pipeline", "engine/parameters", "engine/modes"):
         names = imports(ROOT / "pipelines" / f"{module}.py", top_level_only=True)
         assert not {name.split(".")[0] for name in names} & heavy
 

@@ -2,7 +2,7 @@
 
 from clearml import PipelineDecorator
 
-from components import shipping
+from components.runtime import shipping
 
 
 @PipelineDecorator.component(
@@ -15,11 +15,11 @@ from components import shipping
 )
 def evaluate(model, dataset, champion="", fingerprint="", **parameters):
     """Score a model on the test images of a dataset; returns the reference of the evaluation."""
-    from components import storage
     from components.evaluate.evaluation import evaluate_model
     from components.evaluate.parameters import Evaluate
-    from components.schema import parse
-    from components.step import step
+    from components.runtime import storage
+    from components.runtime.schema import parse
+    from components.runtime.step import step
 
     with step("evaluate"), storage.workspace() as folder:
         settings = parse(Evaluate, parameters, "evaluate")

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from components.dataset import load_info
 from components.evaluate import figures
 from components.evaluate.gate import UNOPPOSED, compare, refuse_overlap
 from components.evaluate.inference import Classifier, predict, sample
@@ -19,8 +18,9 @@ from components.evaluate.report import write_report
 from components.evaluate.robustness import robustness
 from components.evaluate.summary import plain, summarize
 from components.evaluate.tables import write_tables
-from components.files import write_json
-from components.schema import BadInput
+from components.imaging.dataset import load_info
+from components.runtime.files import write_json
+from components.runtime.schema import BadInput
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageOps
 
-from components.dataset import Image, ShardReader, load_images
 from components.evaluate.gradcam import heat_maps
 from components.evaluate.inference import Classifier
 from components.evaluate.predictions import Predictions
-from components.images import decode_rgb
+from components.imaging.dataset import Image, ShardReader, load_images
+from components.imaging.decoding import decode_rgb
 
 THUMBNAIL = 192  # pixels, the longer side at most
 TILE, FRAME, GAP = 76, 5, 4  # pixels, of the wall

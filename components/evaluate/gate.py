@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 
 RESAMPLES = 2000
 UNOPPOSED = {"verdict": "promote", "reason": "promote: there is no champion to compare with"}

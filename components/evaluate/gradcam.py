@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from components.framework import keras, tf
+from components.imaging.framework import keras, tf
 
 
 def feature_maps(network: keras.Model) -> keras.KerasTensor | None:

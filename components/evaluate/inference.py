@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from components.classifier import as_columns, load_classifier
-from components.dataloader import load_split
-from components.dataset import load_images
 from components.evaluate.predictions import Predictions
-from components.framework import tf
-from components.progress import progress
-from components.schema import BadInput
+from components.imaging.classifier import as_columns, load_classifier
+from components.imaging.dataloader import load_split
+from components.imaging.dataset import load_images
+from components.imaging.framework import tf
+from components.runtime.progress import progress
+from components.runtime.schema import BadInput
 
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601 luma
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from components.dataset import Image
+from components.imaging.dataset import Image
 
 SMALLEST = 1e-7  # probabilities are clipped here before a logarithm, as Keras does
 

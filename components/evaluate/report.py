@@ -13,14 +13,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from components.dataset import load_info
 from components.evaluate import figures
 from components.evaluate.gallery import file_as_data, gallery, samples, wall
 from components.evaluate.inference import Classifier
 from components.evaluate.labels import probable_label_errors
 from components.evaluate.parameters import Evaluate
 from components.evaluate.predictions import Predictions
-from components.schema import to_text
+from components.imaging.dataset import load_info
+from components.runtime.schema import to_text
 
 TEMPLATE = "report.html.jinja"
 CELLS_AT_MOST = figures.WRITTEN_AT_MOST  # classes; a larger confusion matrix is a picture

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader
 
-from components.framework import keras, tf
-from components.predict.classifier import Classifier
+from components.imaging.framework import keras, tf
+from components.predict.network import Classifier
 
 TEMPLATE = "card.md.jinja"
 RESIZING = {

@@ -11,9 +11,9 @@ import numpy as np
 from components.export.card import Known, write_card
 from components.export.formats import FORMATS, TOLERANCE, largest_difference, made_up_images
 from components.export.serving import write_serving
-from components.predict.classifier import Classifier
+from components.predict.network import Classifier
 from components.predict.photos import read_photos
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 
 log = logging.getLogger(__name__)
 

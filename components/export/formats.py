@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from components.framework import keras, tf
-from components.predict.classifier import Classifier
+from components.imaging.framework import keras, tf
+from components.predict.network import Classifier
 
 TOLERANCE = 1e-4  # of a probability; other kernels sum in another order
 MADE_UP = 32  # images to check on, when no photos are given

@@ -16,7 +16,7 @@ import urllib.request
 
 import numpy as np
 
-from components.images import decode_resized
+from components.imaging.decoding import decode_resized
 
 RESIZE = "stretch"
 BYTES_AT_MOST = 30_000_000  # of a file

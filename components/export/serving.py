@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from components import images
 from components.export import preprocess
+from components.imaging import decoding
 
 README = """\
 # Serving this model with ClearML Serving
@@ -68,10 +68,10 @@ def write_serving(
 def preprocess_code(resize: str) -> str:
     """One file without imports of this project: the module `preprocess` with `images` within."""
     code = Path(preprocess.__file__).read_text(encoding="utf-8")
-    decoding = Path(images.__file__).read_text(encoding="utf-8")
-    _, _, decoding = decoding.partition("from __future__ import annotations\n")
+    images = Path(decoding.__file__).read_text(encoding="utf-8")
+    _, _, images = images.partition("from __future__ import annotations\n")
     for old, new in (
-        ("from components.images import decode_resized\n", decoding.strip() + "\n"),
+        ("from components.imaging.decoding import decode_resized\n", images.strip() + "\n"),
         ('RESIZE = "stretch"\n', f'RESIZE = "{resize}"\n'),
     ):
         assert code.count(old) == 1, old

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 
 ZIP_END = b"PK\x05\x06"  # end-of-central-directory record, 22 bytes and a comment
 ZIP64_END = b"PK\x06\x06"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components.dataset import (
+from components.imaging.dataset import (
     FINE,
     LEFT_OUT,
     REPAIRED,
@@ -21,6 +21,7 @@ from components.dataset import (
     save_images,
     save_info,
 )
+from components.imaging.preview import write_preview
 from components.ingest.layout import File
 from components.ingest.pages import MOST_PICTURES, kind_of, write_left_out_page
 from components.ingest.parameters import Ingest
@@ -32,10 +33,9 @@ from components.ingest.verdict import (
     examine_contents,
     examine_files,
 )
-from components.parallel import chunked, count_workers, map_ordered
-from components.preview import write_preview
-from components.progress import progress
-from components.schema import BadInput
+from components.runtime.parallel import chunked, count_workers, map_ordered
+from components.runtime.progress import progress
+from components.runtime.schema import BadInput
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from clearml import PipelineDecorator
 
-from components import shipping
+from components.runtime import shipping
 
 
 @PipelineDecorator.component(
@@ -15,11 +15,11 @@ from components import shipping
 )
 def ingest(fingerprint="", **parameters):
     """Audit the photos of a source; returns the reference of the raw dataset."""
-    from components import storage
     from components.ingest.audit import build_raw_dataset
     from components.ingest.parameters import Ingest
-    from components.schema import parse
-    from components.step import step
+    from components.runtime import storage
+    from components.runtime.schema import parse
+    from components.runtime.step import step
 
     with step("ingest"), storage.workspace() as folder:
         settings = parse(Ingest, parameters, "ingest")

@@ -16,8 +16,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from components.ingest.parameters import Ingest
-from components.progress import progress
-from components.schema import BadInput
+from components.runtime.progress import progress
+from components.runtime.schema import BadInput
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 
 SPLIT_NAMES = {
     "train": "train", "training": "train",

@@ -8,8 +8,8 @@ import io
 from collections import defaultdict
 from pathlib import Path
 
-from components.dataset import LEFT_OUT, Image, ShardReader
-from components.images import decode_rgb
+from components.imaging.dataset import LEFT_OUT, Image, ShardReader
+from components.imaging.decoding import decode_rgb
 
 MOST_PICTURES = 200  # on the page of files left out; further files are only named
 MOST_NAMES = 5000

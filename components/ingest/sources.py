@@ -14,7 +14,7 @@ from components.ingest import archives
 from components.ingest.download import cached_path, download, is_address
 from components.ingest.layout import File, find_labels, visible
 from components.ingest.parameters import Ingest
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data"
 Resolve = Callable[[str], Path]  # from a ClearML dataset's name to its local copy

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from components.dataset import FINE, LEFT_OUT, REPAIRED
-from components.images import SIDEWAYS, SUFFIXES, has_alpha, opaque, open_image, turn_of
+from components.imaging.dataset import FINE, LEFT_OUT, REPAIRED
+from components.imaging.decoding import SIDEWAYS, SUFFIXES, has_alpha, opaque, open_image, turn_of
 from components.ingest.layout import File
 
 THUMBNAIL = 16  # pixels, side of the grey thumbnail that near duplicates are found by

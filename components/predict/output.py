@@ -14,7 +14,7 @@ from typing import TextIO
 
 import numpy as np
 
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 
 Write = Callable[[str, np.ndarray], None]
 

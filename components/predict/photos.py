@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from components.images import decode_resized
+from components.imaging.decoding import decode_resized
 
 
 class Photo(NamedTuple):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from components.predict.classifier import Classifier
+from components.predict.network import Classifier
 from components.predict.photos import Photo, read_photos
 
 THREADS_AT_MOST = 16  # beyond it they wait for Python's lock

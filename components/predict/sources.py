@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from components.images import SUFFIXES
-from components.schema import BadInput
+from components.imaging.decoding import SUFFIXES
+from components.runtime.schema import BadInput
 
 log = logging.getLogger(__name__)
 

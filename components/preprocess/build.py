@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from components.dataset import (
+from components.imaging.dataset import (
     LEFT_OUT,
     SPLITS,
     Image,
@@ -24,13 +24,13 @@ from components.dataset import (
     save_images,
     save_info,
 )
-from components.parallel import chunked, count_workers, map_ordered
+from components.imaging.preview import write_preview
 from components.preprocess.images import Stored, process_images
 from components.preprocess.parameters import Preprocess
 from components.preprocess.splits import assign
-from components.preview import write_preview
-from components.progress import progress
-from components.schema import BadInput
+from components.runtime.parallel import chunked, count_workers, map_ordered
+from components.runtime.progress import progress
+from components.runtime.schema import BadInput
 
 logger = logging.getLogger(__name__)
 

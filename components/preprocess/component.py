@@ -2,7 +2,7 @@
 
 from clearml import PipelineDecorator
 
-from components import shipping
+from components.runtime import shipping
 
 
 @PipelineDecorator.component(
@@ -15,11 +15,11 @@ from components import shipping
 )
 def preprocess(raw, parts="", fingerprint="", **parameters):
     """Split, resize and pack a raw dataset, or merge `parts` of that; returns the reference."""
-    from components import storage
     from components.preprocess.build import build_dataset, merge_parts
     from components.preprocess.parameters import Preprocess
-    from components.schema import parse
-    from components.step import step
+    from components.runtime import storage
+    from components.runtime.schema import parse
+    from components.runtime.step import step
 
     with step("preprocess"), storage.workspace() as folder, storage.workspace() as copies:
         settings = parse(Preprocess, parameters, "preprocess")

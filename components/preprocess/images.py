@@ -12,8 +12,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from components import dataset
-from components.images import decode_resized
+from components.imaging import dataset
+from components.imaging.decoding import decode_resized
 from components.preprocess.parameters import Preprocess
 
 Stored = tuple[bytes, str]  # the encoded image, or b"" and why it is left out

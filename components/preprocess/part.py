@@ -2,7 +2,7 @@
 
 from clearml import PipelineDecorator
 
-from components import shipping
+from components.runtime import shipping
 
 
 @PipelineDecorator.component(
@@ -15,11 +15,11 @@ from components import shipping
 )
 def preprocess_part(raw, part, fingerprint="", **parameters):
     """Process share number `part` of a raw dataset, from 0; returns the reference of the part."""
-    from components import storage
     from components.preprocess.build import build_part
     from components.preprocess.parameters import Preprocess
-    from components.schema import parse
-    from components.step import step
+    from components.runtime import storage
+    from components.runtime.schema import parse
+    from components.runtime.step import step
 
     with step("preprocess"), storage.workspace() as folder:
         settings = parse(Preprocess, parameters, "preprocess")

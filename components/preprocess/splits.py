@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 
-from components.dataset import SPLITS, Image
-from components.schema import BadInput
+from components.imaging.dataset import SPLITS, Image
+from components.runtime.schema import BadInput
 
 PRIORITY = {"test": 0, "validation": 1, "train": 2, "": 3}  # who keeps a group that crosses
 

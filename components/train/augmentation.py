@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from components.framework import tf
+from components.imaging.framework import tf
 from components.train.parameters import Train
 
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]

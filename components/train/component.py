@@ -2,7 +2,7 @@
 
 from clearml import PipelineDecorator
 
-from components import shipping
+from components.runtime import shipping
 
 
 @PipelineDecorator.component(
@@ -15,9 +15,9 @@ from components import shipping
 )
 def train(dataset, fingerprint="", **parameters):
     """Train a classifier on a dataset; returns the reference of the model."""
-    from components import storage
-    from components.schema import parse
-    from components.step import step
+    from components.runtime import storage
+    from components.runtime.schema import parse
+    from components.runtime.step import step
     from components.train.checkpoints import complete_epochs, training_key
     from components.train.fit import train_classifier
     from components.train.parameters import Train

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from components.dataloader import InMemory, Source
-from components.framework import keras, tf
-from components.progress import progress
+from components.imaging.dataloader import InMemory, Source
+from components.imaging.framework import keras, tf
+from components.runtime.progress import progress
 from components.train.augmentation import Augment, augment_images
 from components.train.parameters import Train
 from components.train.variables import values

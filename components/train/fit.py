@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from components.dataloader import InMemory, Source, load_source
-from components.dataset import load_images, load_info
-from components.files import write_json
-from components.framework import keras, tf
-from components.schema import BadInput
+from components.imaging.dataloader import InMemory, Source, load_source
+from components.imaging.dataset import load_images, load_info
+from components.imaging.framework import keras, tf
+from components.runtime.files import write_json
+from components.runtime.schema import BadInput
 from components.train import phases
 from components.train.checkpoints import Checkpoints
 from components.train.hardware import all_devices, dtype_policy, make_repeatable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.framework import keras, tf
+from components.imaging.framework import keras, tf
 from components.train.parameters import Train
 
 

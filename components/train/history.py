@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from components.framework import tf
+from components.imaging.framework import tf
 
 COLUMNS = (
     "epoch",

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from components.framework import keras, tf
-from components.progress import progress
+from components.imaging.framework import keras, tf
+from components.runtime.progress import progress
 from components.train.optimizers import inner
 
 CHECK_EVERY = 25  # steps between looks at whether the loss is still a number

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components.framework import keras
-from components.schema import BadInput
+from components.imaging.framework import keras
+from components.runtime.schema import BadInput
 from components.train.parameters import Train
 from components.train.resnet import small_resnet
 from components.train.variables import copy_weights

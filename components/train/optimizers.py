@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from components.framework import keras
+from components.imaging.framework import keras
 from components.train.parameters import Train
 from components.train.variables import assign, values
 

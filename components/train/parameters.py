@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.schema import parameter
+from components.runtime.schema import parameter
 
 ARCHITECTURES = (
     "small_resnet",

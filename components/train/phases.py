@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.dataloader import Source
-from components.framework import keras, tf
-from components.schema import BadInput
+from components.imaging.dataloader import Source
+from components.imaging.framework import keras, tf
+from components.runtime.schema import BadInput
 from components.train.augmentation import augment_images, mix_images
 from components.train.checkpoints import Checkpoint, Checkpoints, Position
 from components.train.features import FeatureExtractor

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from components.framework import tf
+from components.imaging.framework import tf
 from components.train.augmentation import augment_images
 from components.train.parameters import Train
 

@@ -6,7 +6,7 @@ resolution: https://arxiv.org/abs/1512.03385
 
 from __future__ import annotations
 
-from components.framework import keras
+from components.imaging.framework import keras
 
 layers = keras.layers
 WIDTHS = (16, 32, 64)  # filters of the three stages

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.framework import keras, tf
+from components.imaging.framework import keras, tf
 from components.train.variables import copy_weights
 
 

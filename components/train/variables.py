@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from components.framework import keras, tf
+from components.imaging.framework import keras, tf
 
 
 def values(variables: list[keras.Variable]) -> list[np.ndarray]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from components.files import file_hash
-from components.schema import BadInput
+from components.runtime.files import file_hash
+from components.runtime.schema import BadInput
 
 IMAGENET = "imagenet"  # published ones, which Keras downloads
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 
 log = logging.getLogger(__name__)
 

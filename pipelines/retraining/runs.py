@@ -14,9 +14,9 @@ from clearml import Task
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from components.schema import BadInput
-from components.stores import steps_project
-from pipelines import enqueue, parameters
+from components.runtime.schema import BadInput
+from components.runtime.stores import steps_project
+from pipelines.engine import enqueue, parameters
 from pipelines.retraining.hook import Hook
 
 if TYPE_CHECKING:

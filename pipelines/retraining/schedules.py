@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 FORMS = "expected 'every 30 minutes', 'every 6 hours', 'daily 03:00' or 'monday thursday 03:00'"

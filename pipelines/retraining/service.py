@@ -22,11 +22,11 @@ from clearml.automation.scheduler import ScheduleJob
 from clearml.automation.trigger import DatasetTrigger, ExecutedTrigger, TaskTrigger
 from clearml.backend_api.session.client import APIClient
 
-from components.schema import BadInput
-from components.source import ROOT
-from components.stores import steps_project
-from pipelines import enqueue
-from pipelines.parameters import FORM
+from components.runtime.schema import BadInput
+from components.runtime.source import ROOT
+from components.runtime.stores import steps_project
+from pipelines.engine import enqueue
+from pipelines.engine.parameters import FORM
 from pipelines.retraining import schedules
 from pipelines.retraining.hook import Hook
 from pipelines.retraining.runs import REPORTED, RETRAIN, TASK, Retraining, first_start

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clearml import Task
 from clearml.automation import HyperParameterOptimizer
 
-from components.schema import BadInput, to_texts
+from components.runtime.schema import BadInput, to_texts
 from pipelines.sweeps import leaderboard
 from pipelines.sweeps.space import Dimension
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from components.schema import BadInput, Parameter, parameters_of, to_text, unknown_name
+from components.runtime.schema import BadInput, Parameter, parameters_of, to_text, unknown_name
 from components.train.parameters import Train
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from components.schema import BadInput
-from pipelines import modes, parameters
-from pipelines.commands import BAD_INPUT, refuse
-from pipelines.parameters import Run
+from components.runtime.schema import BadInput
+from pipelines.engine import modes, parameters
+from pipelines.engine.command import BAD_INPUT, refuse
+from pipelines.engine.parameters import Run
 from pipelines.sweeps import leaderboard, trials
 from pipelines.sweeps.trials import Trial
 

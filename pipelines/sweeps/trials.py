@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TextIO
 
-from components.files import read_json, write_json
+from components.runtime.files import read_json, write_json
 
 if TYPE_CHECKING:
     from clearml import Task

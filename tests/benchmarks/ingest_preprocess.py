@@ -28,10 +28,10 @@ sys.path.insert(0, str(ROOT))
 
 from PIL import Image  # noqa: E402
 
-from components.images import FILTER  # noqa: E402
+from components.imaging.decoding import FILTER  # noqa: E402
 from components.ingest.audit import build_raw_dataset  # noqa: E402
-from components.parallel import chunked  # noqa: E402
 from components.preprocess.build import build_dataset  # noqa: E402
+from components.runtime.parallel import chunked  # noqa: E402
 from tests.ingest.builders import ingest_settings, preprocess_settings  # noqa: E402
 
 CPUS = len(os.sched_getaffinity(0))

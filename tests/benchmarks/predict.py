@@ -28,7 +28,7 @@ BATCH = 32
 
 def unpack(archive: Path, folder: Path, photos: int) -> list[str]:
     """Paths of that many photos that TensorFlow decodes too."""
-    from components.framework import tf
+    from components.imaging.framework import tf
 
     paths: list[str] = []
     with zipfile.ZipFile(archive) as file:
@@ -49,7 +49,7 @@ def unpack(archive: Path, folder: Path, photos: int) -> list[str]:
 
 def bare_loop(network, paths: list[str], side: int) -> float:
     """Seconds of `model.predict` over a tf.data pipeline."""
-    from components.framework import tf
+    from components.imaging.framework import tf
 
     def load(path):
         pixels = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
@@ -109,7 +109,7 @@ def main() -> None:
     archive, name, side = arguments.data / "PetImages.zip", arguments.architecture, arguments.side
     if not archive.is_file():
         sys.exit("skipped: needs the real photos in ../shared/data")
-    from components.predict.classifier import Classifier
+    from components.predict.network import Classifier
     from tests.predict.builders import untrained
 
     with tempfile.TemporaryDirectory() as parent:

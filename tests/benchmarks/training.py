@@ -59,7 +59,7 @@ def plain(folder: Path, epochs: int) -> dict[str, object]:
     """The small ResNet by `Model.fit` on `image_dataset_from_directory`."""
     import tensorflow as tf
 
-    from components.framework import keras
+    from components.imaging.framework import keras
     from components.train.models import build_classifier
     from tests.train.helpers import shipped
 
@@ -131,7 +131,7 @@ def feeding(folder: Path) -> dict[str, object]:
     """Images per second that the input pipeline alone delivers, from memory and from shards."""
     import numpy as np
 
-    from components import dataloader
+    from components.imaging import dataloader
 
     rates = {}
     for way, share in (("memory", 1.0), ("shards", 0.0)):

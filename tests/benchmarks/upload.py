@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipelines.commands import SDK_SETTINGS
+from pipelines.engine.command import SDK_SETTINGS
 
 SIDE = 64  # pixels
 
@@ -38,10 +38,10 @@ OURS = """
 import sys, time
 from pathlib import Path
 from clearml import Task
-from components import storage
+from components.runtime import storage
 from components.ingest.audit import build_raw_dataset
 from components.ingest.parameters import Ingest
-from pipelines import parameters
+from pipelines.engine import parameters
 import hydra
 from omegaconf import OmegaConf
 with hydra.initialize_config_dir(str(parameters.CONF), version_base="1.3"):

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Picture
 
-from components.dataset import Image, ShardWriter, save_images, save_info
 from components.evaluate.parameters import Evaluate
 from components.evaluate.predictions import Predictions
+from components.imaging.dataset import Image, ShardWriter, save_images, save_info
 
 SIDE = 24  # pixels
 CONTENT = "c0ffee" * 10
@@ -107,7 +107,7 @@ def _as_jpeg(pixels: np.ndarray) -> bytes:
 
 def make_model(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), seed: int = 1) -> Path:
     """A convolution whose output falls with the distance to each class's grey level."""
-    from components.framework import keras
+    from components.imaging.framework import keras
     from components.train.models import with_class_names
 
     keras.utils.set_random_seed(seed)

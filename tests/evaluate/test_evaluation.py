@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.dataset import ShardReader, load_images, load_info, save_images, save_info
 from components.evaluate.evaluation import evaluate_model
 from components.evaluate.gradcam import heat_maps
 from components.evaluate.parameters import Evaluate
-from components.framework import keras, tf
-from components.schema import BadInput, parameters_of
+from components.imaging.dataset import ShardReader, load_images, load_info, save_images, save_info
+from components.imaging.framework import keras, tf
+from components.runtime.schema import BadInput, parameters_of
 from tests.evaluate.builders import make_dataset, make_model, settings
 
 PARTS = {"temperature", "thresholds", "slices", "label_errors", "robustness"}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from components.evaluate.gate import compare, refuse_overlap
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 
 
 def pair(both: int, champion: int, challenger: int, neither: int = 0):

@@ -58,7 +58,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         import ai_edge_litert.interpreter  # noqa: F401
     except ImportError:
-        from components.framework import tf
+        from components.imaging.framework import tf
 
         module = types.ModuleType("ai_edge_litert.interpreter")
         module.Interpreter = tf.lite.Interpreter

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from components.export.card import Known, write_card
-from components.predict.classifier import Classifier
+from components.predict.network import Classifier
 from components.predict.prediction import predict_images
 
 

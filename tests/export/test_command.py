@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from components import storage
 from components.export import export
 from components.export.formats import FORMATS
-from components.schema import BadInput
-from pipelines import commands
+from components.runtime import storage
+from components.runtime.schema import BadInput
+from pipelines.engine import command
 from pipelines.export import Export, work
 from tests.evaluate.builders import CONTENT
 from tests.export.conftest import DATASET, METRICS
@@ -19,7 +19,7 @@ from tests.predict.builders import untrained
 
 
 def run(*arguments: str) -> None:
-    work(commands.read(Export, "export", list(arguments)))
+    work(command.read(Export, "export", list(arguments)))
 
 
 @pytest.fixture

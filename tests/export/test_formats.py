@@ -10,8 +10,8 @@ import pytest
 from components.export import export
 from components.export.card import Known
 from components.export.formats import FORMATS, TOLERANCE, load_saved_model, made_up_images
-from components.framework import keras
-from components.predict.classifier import Classifier
+from components.imaging.framework import keras
+from components.predict.network import Classifier
 from tests.predict.builders import CLASSES
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from components.dataset import LEFT_OUT, ShardReader, load_images
+from components.imaging.dataset import LEFT_OUT, ShardReader, load_images
 from components.ingest.audit import build_raw_dataset
 from components.ingest.sources import open_source
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 from tests.ingest.builders import contents, ingest_settings, photos
 
 GOOD = photos(4)

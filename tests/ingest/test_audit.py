@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image as Pillow
 
-from components import parallel
-from components.dataset import (
+from components.imaging.dataset import (
     FINE,
     LEFT_OUT,
     REPAIRED,
@@ -22,7 +21,8 @@ from components.dataset import (
     load_info,
 )
 from components.ingest.audit import build_raw_dataset
-from components.schema import BadInput
+from components.runtime import parallel
+from components.runtime.schema import BadInput
 from tests.ingest.builders import contents, encoded, fill, ingest_settings, photo, photos
 
 

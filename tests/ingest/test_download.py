@@ -16,7 +16,7 @@ import pytest
 
 from components.ingest import download as module
 from components.ingest.download import cached_path, download
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 from tests.ingest.builders import contents, ingest_settings
 
 DATA = random.Random(1).randbytes(3_000_000)

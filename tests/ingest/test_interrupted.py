@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import shutil, sys, tempfile
 from pathlib import Path
-from components import parallel
+from components.runtime import parallel
 from components.ingest.audit import build_raw_dataset
 from components.preprocess.build import build_dataset
 from tests.ingest.builders import ingest_settings, preprocess_settings

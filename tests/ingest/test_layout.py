@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from components.ingest.layout import find_labels, visible
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 
 
 def labels(*paths: str) -> dict[str, tuple[str, str]]:

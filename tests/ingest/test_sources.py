@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.ingest.sources import fingerprint, open_source
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 from tests.ingest.builders import CONF, fill, ingest_settings
 
 FILES = {"cat/1.jpg": b"one", "cat/2.jpg": b"two", "dog/1.jpg": b"three"}

@@ -10,8 +10,8 @@ import zlib
 import pytest
 from PIL import Image
 
-from components.dataset import FINE, LEFT_OUT, REPAIRED
-from components.images import decode_rgb
+from components.imaging.dataset import FINE, LEFT_OUT, REPAIRED
+from components.imaging.decoding import decode_rgb
 from components.ingest.layout import File
 from components.ingest.verdict import THUMBNAIL, Finding, Limits, examine
 from components.preprocess.images import process

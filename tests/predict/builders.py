@@ -17,7 +17,7 @@ def untrained(
     folder: Path, architecture: str = "small_resnet", side: int = 32, resize: str = "stretch"
 ) -> Path:
     """The folder of a classifier that was never trained."""
-    from components.framework import keras
+    from components.imaging.framework import keras
     from components.train.models import build_classifier, with_class_names
 
     keras.utils.set_random_seed(1)

@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
-from components import storage
-from components.schema import BadInput
-from pipelines import commands
+from components.runtime import storage
+from components.runtime.schema import BadInput
+from pipelines.engine import command
 from pipelines.predict import Predict, work
 from tests.checkout import Checkout
 from tests.predict.builders import CLASSES, draw_photos, untrained
@@ -93,7 +93,7 @@ def test_a_file_is_written_whole_or_not_at_all(
     monkeypatch.chdir(checkout.root)
     images = "images=photos (ä)/002.jpg"
     folder = f"model=outputs/{model}"
-    settings = commands.read(Predict, "predict", [images, folder, "file=none.csv"])
+    settings = command.read(Predict, "predict", [images, folder, "file=none.csv"])
     with pytest.raises(BadInput, match=r"002\.jpg: none of 1 files is a readable image"):
         work(settings)
     assert not list(checkout.root.glob("*none.csv*"))

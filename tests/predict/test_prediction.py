@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.dataloader import load_split
-from components.dataset import load_images
+from components.imaging.dataloader import load_split
+from components.imaging.dataset import load_images
 from components.ingest.audit import build_raw_dataset
-from components.predict.classifier import Classifier
+from components.predict.network import Classifier
 from components.predict.photos import read_photo
 from components.predict.prediction import predict_images
 from components.preprocess.build import build_dataset
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 from tests.ingest.builders import ingest_settings, preprocess_settings
 from tests.predict.builders import CLASSES, draw_photos, untrained
 
@@ -146,7 +146,7 @@ def test_the_order_of_the_classes_is_that_of_model_json(model: Path, tmp_path: P
 
 
 def test_a_model_without_names_is_refused(tmp_path: Path) -> None:
-    from components.framework import keras
+    from components.imaging.framework import keras
 
     inputs = keras.Input((None, None, 3))
     outputs = keras.layers.Softmax()(keras.layers.GlobalAveragePooling2D()(inputs))

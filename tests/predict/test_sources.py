@@ -8,7 +8,7 @@ import pytest
 
 from components.predict import sources
 from components.predict.sources import find_images
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from PIL import Image as Pillow
 
-from components import parallel
-from components.dataset import LEFT_OUT, ShardReader, load_images, load_info
+from components.imaging.dataset import LEFT_OUT, ShardReader, load_images, load_info
 from components.ingest.audit import build_raw_dataset
 from components.preprocess.build import build_dataset, build_part, merge_parts
-from components.schema import BadInput
+from components.runtime import parallel
+from components.runtime.schema import BadInput
 from tests.ingest.builders import (
     contents,
     encoded,

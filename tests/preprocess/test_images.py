@@ -7,7 +7,7 @@ import io
 import pytest
 from PIL import Image, ImageChops
 
-from components.images import GREY, decode_rgb, resize
+from components.imaging.decoding import GREY, decode_rgb, resize
 from components.preprocess.images import encode, process
 from tests.ingest.builders import encoded, photo
 

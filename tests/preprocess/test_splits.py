@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.dataset import Image
+from components.imaging.dataset import Image
 from components.preprocess.splits import assign
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 
 
 def image(number: int, label: str, group: str = "", split: str = "") -> Image:

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from components.framework import tf
+from components.imaging.framework import tf
 from components.train.fit import train_classifier
 from tests.train.helpers import settings
 

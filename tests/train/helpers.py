@@ -12,8 +12,8 @@ import yaml
 from PIL import Image as Picture
 from PIL import ImageDraw
 
-from components.dataset import Image, ShardWriter, save_images, save_info
-from components.schema import parse, to_text
+from components.imaging.dataset import Image, ShardWriter, save_images, save_info
+from components.runtime.schema import parse, to_text
 from components.train.parameters import Train
 
 CLASSES = ["disc", "square"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.framework import tf
+from components.imaging.framework import tf
 from components.train.augmentation import augment_images, mix_images
 from tests.train.helpers import PLAIN, settings
 

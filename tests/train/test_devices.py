@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 from components.train.fit import train_classifier
 from components.train.phases import global_batch
 from tests.train.helpers import PLAIN, settings

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.dataloader import load_split
-from components.framework import keras, tf
-from components.schema import BadInput
+from components.imaging.dataloader import load_split
+from components.imaging.framework import keras, tf
+from components.runtime.schema import BadInput
 from components.train import phases
 from components.train.fit import out_of_memory, train_classifier
 from components.train.history import COLUMNS

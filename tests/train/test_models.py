@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
-from components.framework import keras
-from components.schema import BadInput
+from components.imaging.framework import keras
+from components.runtime.schema import BadInput
 from components.train import models
 from components.train.fit import train_classifier
 from components.train.models import backbone_and_head, build_classifier, top_blocks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.framework import keras, tf
+from components.imaging.framework import keras, tf
 from components.train.optimizers import (
     averaged,
     build_optimizer,

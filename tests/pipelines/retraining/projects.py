@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from components.stores import steps_project
-from pipelines import parameters
+from components.runtime.stores import steps_project
+from pipelines.engine import parameters
 from pipelines.retraining import runs
 
 ROOT = Path(__file__).parents[3]

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 from pipelines.retraining import hook
 from pipelines.retraining.hook import Hook
 from tests.pipelines.retraining.hooks import SECRET, receiver

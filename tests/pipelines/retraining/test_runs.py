@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from components.schema import BadInput
-from pipelines import commands
+from components.runtime.schema import BadInput
+from pipelines.engine import command
 from pipelines.retraining.hook import Hook
 from tests.pipelines.retraining.hooks import SECRET, receiver
 from tests.pipelines.retraining.projects import Project, until
@@ -29,7 +29,7 @@ def settings(project: Project, *overrides: str) -> Any:
     from pipelines.retrain_on_new_data import Settings
 
     mine = [f"run.project={project.name}", "run.idle_queues=true", *overrides]
-    return commands.read(Settings, "retrain_on_new_data", mine)
+    return command.read(Settings, "retrain_on_new_data", mine)
 
 
 def retraining(project: Project, *overrides: str, **others: Any) -> Any:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from clearml.automation.scheduler import ScheduleJob
 
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 from pipelines.retraining import schedules
 
 TUESDAY = datetime(2026, 11, 24, 10, 17, 30, tzinfo=timezone.utc)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from components.schema import BadInput
+from components.runtime.schema import BadInput
 from pipelines.sweeps import space
 
 

@@ -1,0 +1,1 @@
+"""What the stages share about pictures: the format of datasets, decoding, loading, classifiers."""

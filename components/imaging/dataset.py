@@ -1,0 +1,197 @@
+"""Datasets on disk: `dataset.json`, `images.csv` and, for packed bytes, `shards/*.tar`.
+
+Raw (from ingest) and processed (from preprocess) datasets share this format. Plain Python, so
+that any stage, test or notebook reads one without further installation.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import os
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from components.runtime.schema import parameters_of
+
+SPLITS = ("train", "validation", "test")
+FINE, REPAIRED, LEFT_OUT = "fine", "repaired", "left_out"
+BLOCK = 512  # bytes; tar pads everything to it
+
+
+class Image(NamedTuple):
+    """One row of `images.csv`; a dataset writes only the columns of its kind."""
+
+    path: str = (
+        ""  # posix, below the source's root; unique, except for names repeated in an archive
+    )
+    label: str = ""
+    split: str = ""  # train, validation, test; empty in a raw dataset without ready-made split
+    verdict: str = ""  # fine, repaired, left_out
+    reason: str = ""
+    sha256: str = ""  # of the original file's bytes
+    group: str = ""  # id of its group of near duplicates; empty when alone
+    width: int = 0  # pixels, original, upright
+    height: int = 0
+    brightness: float = 0.0  # mean, 0-255
+    shard: str = ""  # file name below shards/; empty when the bytes are at root/path
+    offset: int = 0  # bytes, of the image's first byte in the shard
+    size: int = 0  # bytes
+
+
+COLUMNS = {
+    "raw": Image._fields,
+    "processed": tuple(f for f in Image._fields if f not in ("verdict", "reason")),
+}
+TYPES = {"width": int, "height": int, "brightness": float, "offset": int, "size": int}
+
+
+def load_info(folder: Path) -> dict[str, Any]:
+    """What `dataset.json` says; FileNotFoundError when `folder` is no dataset."""
+    return json.loads((Path(folder) / "dataset.json").read_text(encoding="utf-8"))
+
+
+def save_info(folder: Path, info: dict[str, Any]) -> None:
+    """Write `dataset.json`, the last file of a dataset: where it is, the dataset is whole."""
+    text = json.dumps(info, indent=1, ensure_ascii=True) + "\n"
+    (Path(folder) / "dataset.json").write_text(text, encoding="utf-8")
+
+
+def recorded_parameters(settings: Any) -> dict[str, Any]:
+    """A stage's parameters for `dataset.json`, without those that leave the result as it is."""
+    known = parameters_of(type(settings)).items()
+    return {name: getattr(settings, name) for name, about in known if about.affects_result}
+
+
+def load_images(folder: Path, split: str | None = None) -> list[Image]:
+    """The rows of `images.csv` in their order, of one split or of all."""
+    with _open_table(folder, "r") as file:
+        table = csv.reader(file)
+        names = next(table)
+        convert = [TYPES.get(name) for name in names]
+        rows = (
+            Image(**{n: c(v) if c else v for n, c, v in zip(names, convert, row, strict=True) if v})
+            for row in table  # an empty cell takes the default
+        )
+        return [row for row in rows if split is None or row.split == split]
+
+
+def save_images(folder: Path, images: Iterable[Image], kind: str) -> str:
+    """Write `images.csv` with the columns of `kind` (raw or processed); its sha256."""
+    columns = COLUMNS[kind]
+    places = [Image._fields.index(name) for name in columns]
+    unpacked = len(columns) - 3
+    with _open_table(folder, "w") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(columns)
+        for image in images:
+            row = [image[place] for place in places]
+            table.writerow(row if image.shard else [*row[:unpacked], "", "", ""])
+    return hashlib.sha256((Path(folder) / "images.csv").read_bytes()).hexdigest()
+
+
+def _open_table(folder: Path, mode: str) -> Any:
+    # File names need not be valid UTF-8: surrogateescape keeps their bytes.
+    path = Path(folder) / "images.csv"
+    return path.open(mode, encoding="utf-8", errors="surrogateescape", newline="")
+
+
+class ShardReader:
+    """Reads the bytes of a dataset's images, packed or not; any number of threads may share one.
+
+    Use it as a context manager, or `close()` it: it keeps the shards open.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._shards = Path(folder) / "shards"
+        root = load_info(folder).get("root")
+        self._root = Path(root) if root else None
+        self._files: dict[str, int] = {}
+
+    def read(self, image: Image) -> bytes:
+        """The bytes of `image`; OSError when its file is gone or shorter than the table says."""
+        if not image.shard:
+            if self._root is None:
+                raise FileNotFoundError(f"{image.path}: neither packed nor below a root folder")
+            return (self._root / image.path).read_bytes()
+        file = self._files.get(image.shard)
+        if file is None:
+            opened = os.open(self._shards / image.shard, os.O_RDONLY)
+            file = self._files.setdefault(image.shard, opened)
+            if file != opened:  # another thread was faster
+                os.close(opened)
+        data = os.pread(file, image.size, image.offset)
+        if len(data) != image.size:
+            raise OSError(f"{self._shards / image.shard}: shorter than images.csv says")
+        return data
+
+    def close(self) -> None:
+        """Close the shards."""
+        while self._files:
+            os.close(self._files.popitem()[1])
+
+    def __enter__(self) -> ShardReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class ShardWriter:
+    """Packs files into `shards/<prefix>-00000.tar`, ...: plain tar, the same bytes every time."""
+
+    def __init__(
+        self,
+        folder: Path,
+        prefix: str,
+        images_per_file: int,
+        *,
+        first: int = 0,
+        bytes_per_file: float = math.inf,
+    ) -> None:
+        self._folder = Path(folder) / "shards"
+        self._prefix, self._most, self._full = prefix, images_per_file, bytes_per_file
+        self._number, self._count = first - 1, images_per_file
+        self._file: Any = None
+        self._hash = hashlib.sha256()
+        self.files: dict[str, str] = {}  # sha256 by name of the shards that are complete
+
+    def add(self, name: str, data: bytes) -> tuple[str, int, int]:
+        """Append one file, named `name` in the tar; its shard, offset and size."""
+        if self._count == self._most or self._file.tell() >= self._full:
+            self.close()
+            self._number, self._count = self._number + 1, 0
+            self._shard = f"{self._prefix}-{self._number:05d}.tar"
+            self._folder.mkdir(exist_ok=True)
+            self._file = (self._folder / self._shard).open("wb")
+            self._hash = hashlib.sha256()
+        header = tarfile.TarInfo(name)
+        header.size = len(data)
+        self._write(header.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
+        offset = self._file.tell()
+        self._write(data)
+        self._write(bytes(-len(data) % BLOCK))
+        self._count += 1
+        return self._shard, offset, len(data)
+
+    def close(self) -> None:
+        """End the current shard."""
+        if self._file is not None:
+            self._write(bytes(2 * BLOCK))
+            self._file.close()
+            self._file = None
+            self.files[self._shard] = self._hash.hexdigest()
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._hash.update(data)
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,72 @@
+"""What holds for every step, whatever it does."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NoReturn
+
+from components.runtime import storage
+from components.runtime.schema import BadInput
+from components.runtime.source import differing
+
+if TYPE_CHECKING:
+    from clearml import Task
+
+DEPENDENCIES = "dependencies"  # configuration object of a step's task: what it was planned with
+BAD_INPUT = "bad input"  # status reason of a failure that trying again does not mend
+
+
+@contextlib.contextmanager
+def step(stage: str) -> Iterator[None]:
+    """The frame of a step's body.
+
+    As a task of its own, a step first makes sure that it runs the code that it was planned with,
+    and tells in its status why it failed. Offline it adds nothing.
+    """
+    if storage.is_local():
+        yield
+        return
+    from clearml import Task
+
+    task = Task.current_task()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    logging.getLogger("components").setLevel(logging.INFO)
+    try:
+        _check_code(task, stage)
+        yield
+    except BadInput as error:
+        print(f"error: {error}")
+        end_as_failed(task, BAD_INPUT, str(error))
+    except Exception as error:
+        traceback.print_exc()
+        end_as_failed(task, "error", f"{type(error).__name__}: {error}")
+
+
+def end_as_failed(task: Task, reason: str, message: str) -> NoReturn:
+    """End this process, and its task as failed with a message that its page shows.
+
+    The exit code is 0: after any other one the agent would put "exit code N" over the message,
+    while from failed to completed there is no way, on the server too. Closing the task would call
+    it completed for a moment, and a controller that looks then would go on with what is not there.
+    """
+    task.flush(wait_for_uploads=True)
+    task.mark_failed(status_reason=reason, status_message=message, force=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _check_code(task: Task, stage: str) -> None:
+    planned = json.loads(task.get_configuration_object(DEPENDENCIES) or "{}")
+    other = differing(planned.get("source", {}))
+    if other:
+        raise BadInput(
+            f"{stage}: the code here is not the code that the run was planned with "
+            f"({other[0]} differs); push the commit and run again"
+        )

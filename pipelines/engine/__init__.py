@@ -1,0 +1,1 @@
+"""Drives a table of stages on ClearML: parameters, fingerprints, steps, modes and commands."""

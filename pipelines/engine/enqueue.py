@@ -1,0 +1,194 @@
+"""Create the pipeline's controller as a task and put it on a queue."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from collections.abc import Iterable
+from typing import Any
+
+from clearml import Task
+from clearml.backend_api.session.client import APIClient
+
+from components.runtime.schema import BadInput
+from components.runtime.source import ROOT
+from components.runtime.stores import steps_project
+from pipelines.dag import NAME
+from pipelines.engine import parameters
+from pipelines.engine.parameters import STAGES, Config, Queues, Run
+
+log = logging.getLogger(__name__)
+
+ENTRY = "pipelines/pets_pipeline.py"
+
+
+def submit(config: Config) -> Task:
+    """Check what would go wrong later, then create the controller and enqueue it."""
+    check(config.run)
+    stored = parameters.by_section(parameters.texts_of(config))
+    task = Task.create(
+        project_name=steps_project(config.run.project),
+        task_name=NAME,
+        task_type="controller",
+        script=ENTRY,
+        working_directory=".",
+        requirements_file=str(ROOT / "pipelines" / "engine" / "requirements.txt"),
+        add_task_init_call=False,
+    )
+    task.update_parameters(stored)
+    known = parameters.all_parameters()
+    for name in stored:  # one call each: it is the only public way to give a description
+        section, _, plain = name.partition("/")
+        if section == parameters.FORM:
+            help_line = known[plain.replace("/", ".")].help
+            task.set_parameter(name, stored[name], description=help_line)
+    task.set_system_tags(["pipeline"])
+    return _enqueue(task, config.run)
+
+
+def resubmit(base: str, config: Config, changed: set[str]) -> Task:
+    """Run an earlier controller again as the web UI does: its code, its parameters, some edited.
+
+    `base` is its id or `latest`; `changed` names the parameters to take from `config`.
+    """
+    earlier = find_run(base, config.run, f"rerun={base}")
+    texts = parameters.texts_of(config)
+    edits = {name: text for name, text in texts.items() if name in changed}
+    return copy(earlier, check_copy(earlier, texts, edits), edits)
+
+
+def find_run(base: str, run: Run, told: str, status: list[str] | None = None) -> Task:
+    """The controller of that id, or the latest, with one of the statuses if any are given."""
+    if base == "latest":
+        wanted = {"order_by": ["-created"], "system_tags": ["pipeline", "-archived"]}
+        wanted |= {"status": status} if status else {}
+        found = tasks_in(steps_project(run.project), type=["controller"], **wanted)
+        if not found:
+            kind = "completed" if status else "earlier"
+            raise BadInput(f"{told}: there is no {kind} run in project {run.project}")
+        return found[0]
+    found = Task.query_tasks(
+        task_filter={"id": [base], "type": ["controller"], "search_hidden": True}
+    )
+    if not found:
+        raise BadInput(f"{told}: no pipeline run of that id on the server")
+    return Task.get_task(task_id=base)
+
+
+def tasks_in(project: str, tags: list[str] | None = None, **wanted: Any) -> list[Task]:
+    """The tasks of a project that match; none when there is no such project."""
+    inside = Task.get_project_id(project, search_hidden=True)
+    if inside is None:
+        return []
+    return Task.get_tasks(
+        tags=tags, task_filter=wanted | {"project": [inside], "search_hidden": True}
+    )
+
+
+def check_copy(earlier: Task, defaults: dict[str, str], edits: dict[str, str]) -> Config:
+    """The settings of an edited copy; `BadInput` for one that could not run.
+
+    `defaults` are for parameters that the earlier run did not have yet.
+    """
+    edited = defaults | parameters.from_sections(earlier.get_parameters() or {}) | edits
+    settings = parameters.read(edited | {"run/mode": "queue"})
+    check_queues(settings.run, APIClient())
+    return settings
+
+
+def copy(
+    earlier: Task, settings: Config, edits: dict[str, str], tags: list[str] | None = None
+) -> Task:
+    """Enqueue a copy that `check_copy` has accepted; with these tags instead of its own."""
+    task = Task.clone(earlier, name=NAME, parent=earlier.id, project=earlier.project)
+    try:
+        task.update_parameters(parameters.by_section(edits))
+        if tags is not None:
+            task.set_tags(tags)
+        return _enqueue(task, settings.run)
+    except Exception:  # no draft is left, which would look like a run
+        task.delete(delete_artifacts_and_models=False, raise_on_error=False)
+        raise
+
+
+def _enqueue(task: Task, run: Run) -> Task:
+    Task.enqueue(task, queue_name=run.queues.controller)
+    log.info("enqueued on %s: %s", run.queues.controller, task.get_output_log_web_page())
+    return task
+
+
+def check(run: Run) -> None:
+    """`BadInput` for what would keep a run on the queues from starting."""
+    check_checkout(run)
+    check_queues(run, APIClient())
+
+
+def check_checkout(run: Run) -> None:
+    """`BadInput` when an agent would not get the code that is here."""
+    for stage in STAGES:
+        if (ROOT / f"{stage}.py").exists():
+            raise BadInput(f"{stage}.py at the root: an agent would run it instead of the step")
+    if run.unpushed:
+        return
+    remedy = "commit and push, or set run.unpushed=true"
+    try:
+        _git("rev-parse", "HEAD")
+    except (OSError, subprocess.CalledProcessError):
+        raise BadInput(f"{ROOT}: agents fetch the code with git; this is no checkout") from None
+    remotes = _git("remote").split()
+    if not remotes:
+        raise BadInput("git: there is no remote from which agents could fetch; add one and push")
+    changed = _git("status", "--porcelain", "--untracked-files=normal").splitlines()
+    if changed:
+        raise BadInput(f"git: {changed[0][3:]} is not committed; {remedy}")
+    head = _git("rev-parse", "HEAD").strip()
+    if not _git("branch", "--remotes", "--contains", head).strip():
+        raise BadInput(f"git: commit {head[:8]} is not pushed; {remedy}")
+
+
+def check_queues(run: Run, client: APIClient) -> None:
+    """`BadInput` for a missing queue, one without a worker, or a wait that would never end."""
+    wanted = {name: getattr(run.queues, name) for name in Queues.__dataclass_fields__}
+    workers = _served(wanted, run, client)
+    shared = _shared(wanted.items())
+    if shared and workers.get(run.queues.controller, 0) < 2:
+        raise BadInput(
+            f"run.queues.controller={run.queues.controller}: {shared} uses it too, and one worker "
+            "would wait for itself; give the controller a queue of its own"
+        )
+
+
+def check_queue(stage: str, run: Run) -> None:
+    """`BadInput` for a missing queue of one stage, or one without a worker."""
+    _served({stage: getattr(run.queues, stage)}, run, APIClient())
+
+
+def _served(wanted: dict[str, str], run: Run, client: APIClient) -> dict[str, int]:
+    """How many workers each queue of the server has; `BadInput` where a wanted one has none."""
+    existing = {queue.name for queue in client.queues.get_all(page_size=500, page=0)}
+    for name, queue in wanted.items():
+        if queue not in existing:
+            raise BadInput(f"run.queues.{name}={queue}: no such queue; create it in the web UI")
+    workers: dict[str, int] = {}
+    for worker in client.workers.get_all(last_seen=600):
+        for queue in worker.queues or []:
+            workers[queue.name] = workers.get(queue.name, 0) + 1
+    if not run.idle_queues:
+        for name, queue in wanted.items():
+            if not workers.get(queue):
+                raise BadInput(
+                    f"run.queues.{name}={queue}: no agent serves it; start one "
+                    f"(clearml-agent daemon --queue {queue}), or set run.idle_queues=true"
+                )
+    return workers
+
+
+def _shared(wanted: Iterable[tuple[str, str]]) -> str | None:
+    by_name = dict(wanted)
+    controller = by_name.pop("controller")
+    return next((stage for stage, queue in by_name.items() if queue == controller), None)
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout
