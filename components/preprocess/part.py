@@ -20,9 +20,10 @@ def preprocess_part(raw, part, fingerprint="", **parameters):
     from components.runtime import storage
     from components.runtime.schema import parse
     from components.runtime.step import step
+    from components.runtime.stores import Artifact
 
     with step("preprocess"), storage.workspace() as folder:
         settings = parse(Preprocess, parameters, "preprocess")
         store = storage.store()
-        build_part(store.fetch(raw), folder, settings, int(part), settings.shards)
-        return store.publish_part(folder)
+        build_part(store.fetch(raw), folder, settings, int(part), settings.parts)
+        return store.publish(folder, Artifact(kind="part"))

@@ -20,6 +20,7 @@ def train(dataset, fingerprint="", **parameters):
     from components.runtime.step import step
     from components.train.checkpoints import complete_epochs, training_key
     from components.train.fit import train_classifier
+    from components.train.page import model_artifact
     from components.train.parameters import Train
     from components.train.weights import find_weights
 
@@ -41,6 +42,6 @@ def train(dataset, fingerprint="", **parameters):
                 attempt.folder,  # an interrupted attempt goes on from here
                 find=lambda weights: find_weights(weights, store.fetch_weights),
             )
-            model = store.publish_model(folder, dataset)
+            model = store.publish(folder, model_artifact(folder, dataset))
             attempt.succeeded()
         return model

@@ -13,7 +13,7 @@ import pytest
 from components.runtime import source
 from pipelines.engine import fingerprint
 from pipelines.engine.fingerprint import Dependencies, Records, reasons
-from pipelines.engine.parameters import STAGES
+from pipelines.stages import STAGES
 
 STEP = Dependencies(
     stage="train",
@@ -89,7 +89,7 @@ def test_every_package_is_known_by_the_name_it_is_installed_under() -> None:
         for distribution in importlib.metadata.distributions()
     }
     for stage in STAGES:
-        assert fingerprint.packages_of(fingerprint.source_files(stage)) <= installed
+        assert fingerprint.packages_of(fingerprint.source_files(stage.name)) <= installed
 
 
 def test_what_is_not_installed_here_counts_as_the_agents_would_install_it(
