@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from components.runtime.source import ROOT
-from pipelines.engine.fingerprint import packages_of, source_files
+from pipelines.engine.fingerprint import packages_of, step_files
 from pipelines.engine.parameters import STAGES
 
 LOCK = ROOT / "requirements.lock"
@@ -27,7 +27,7 @@ def files() -> dict[Path, str]:
     wanted = {ROOT / "pipelines" / "engine" / "requirements.txt": locked(CONTROLLER)}
     for stage in STAGES:
         wanted[ROOT / "components" / stage / "requirements.txt"] = locked(
-            packages_of(source_files(stage))
+            packages_of(step_files(stage))
         )
     return wanted
 

@@ -133,7 +133,8 @@ class ServerSteps(Steps):
 
     def find(self, wanted: Dependencies) -> Record | None:
         found = self._finished(wanted.stage, fingerprint=wanted.fingerprint)
-        good = (one for one in found if self.store.is_intact(one.reference))
+        same = [one for one in found if one.dependencies.fingerprint == wanted.fingerprint]
+        good = (one for one in same if self.store.is_intact(one.reference))
         return next(good, None)
 
     def why(self, wanted: Dependencies) -> str:
@@ -266,10 +267,10 @@ class ServerSteps(Steps):
 def _record(task: Task) -> Record | None:
     """What a finished step's task tells; None when it is not one of ours or is damaged."""
     try:
-        described = Dependencies(**json.loads(task.get_configuration_object(DEPENDENCIES) or ""))
+        described = Dependencies.of(json.loads(task.get_configuration_object(DEPENDENCIES) or ""))
         texts = task.get_parameters()
         reference = next(text for name, text in texts.items() if name.startswith("return/"))
-    except (ValueError, TypeError, StopIteration):
+    except (ValueError, TypeError, StopIteration, RecursionError):
         log.warning("ignoring step %s: its record of dependencies can't be read", task.id)
         return None
     planned = described.parameters | described.inputs
