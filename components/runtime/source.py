@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import tokenize
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,17 +29,20 @@ def imported_names(file: Path) -> tuple[str, ...]:
 @functools.cache
 def _read(file: Path) -> tuple[str, tuple[str, ...]]:
     """Hash and imported names of a Python file, which is read once in a process."""
-    content = file.read_bytes()
+    told, names = _told(file.read_bytes())
+    return told, tuple(_absolute(name, file) if name[0] == "." else name for name in names)
+
+
+@functools.cache
+def _told(content: bytes) -> tuple[str, tuple[str, ...]]:
     try:
-        with tokenize.open(file) as opened:
-            statements = tokens.statements(opened.read())
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        text = io.TextIOWrapper(io.BytesIO(content), encoding).read()
+        statements = tokens.statements(text)
     except (SyntaxError, tokenize.TokenError, UnicodeDecodeError):
         return _hash(content), ()  # Python will say what is wrong, if it comes to run it
-    text = "\n".join(word for statement in statements for word in (*statement, tokens.END))
-    return _hash(text.encode()), tuple(
-        _absolute(name, file) if name.startswith(".") else name
-        for name in tokens.imports(statements)
-    )
+    words = "\n".join(word for statement in statements for word in (*statement, tokens.END))
+    return _hash(words.encode()), tuple(tokens.imports(statements))
 
 
 def _hash(content: bytes) -> str:

@@ -14,13 +14,11 @@ import json
 import logging
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
-
-from packaging.requirements import Requirement
 
 from components.runtime import environment, storage
 from components.runtime.files import read_json, write_json
@@ -131,12 +129,16 @@ def read_sources(stages: Iterable[str]) -> None:
 
 @functools.cache
 def source_files(stage: str) -> tuple[str, ...]:
-    """The files that decide what a step of `stage` makes, relative to the root.
+    """The files that decide what a step of `stage` makes, relative to the root."""
+    return files_of(stage, decides_nothing)
 
-    Its imports, followed, but not into what a step runs in (`FORMAT` stands for that) and what
-    shows its output; and all files of these folders that are not Python, such as templates.
+
+def files_of(stage: str, leave_out: Callable[[str], bool]) -> tuple[str, ...]:
+    """The files that a stage's code imports, but for some; with those that are not Python.
+
+    Templates and the like are not imported: all in the folders of what is imported count.
     """
-    python = followed(f"components.{stage}.component", leave_out=_decides_nothing)
+    python = followed(f"components.{stage}.component", leave_out)
     folders = {path.split("/")[1] for path in python if path.count("/") > 1}
     assets = {
         path.relative_to(ROOT).as_posix()
@@ -149,7 +151,8 @@ def source_files(stage: str) -> tuple[str, ...]:
     )
 
 
-def _decides_nothing(path: str) -> bool:
+def decides_nothing(path: str) -> bool:
+    """Whether a file is of the frame, for which `FORMAT` stands, or shows what was made."""
     return path.startswith("components/runtime/") or path.endswith("/page.py")
 
 
@@ -178,6 +181,8 @@ def _version(distribution: str, stage: str) -> str:
     """
     found = environment.version(distribution)
     if found == environment.MISSING:
+        from packaging.requirements import Requirement
+
         lines = (ROOT / "components" / stage / "requirements.txt").read_text().splitlines()
         for pinned in map(Requirement, lines):
             if pinned.name == distribution and (not pinned.marker or pinned.marker.evaluate()):
