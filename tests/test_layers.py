@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from components.runtime.environment import NO_RESULT, VARIABLES
 from pipelines.stages import STAGES
 
 ROOT = Path(__file__).parent.parent
@@ -32,6 +33,15 @@ ROOMS = {
     "pipelines/retraining": ("components.runtime", "pipelines.engine"),
     "pipelines": ("components", "pipelines"),  # the table, the DAG, and the commands
 }
+
+
+DECIDES = sorted(  # what fingerprints follow
+    path for name in (*NAMES, "imaging") for path in (ROOT / "components" / name).rglob("*.py")
+)
+HIDE_IMPORTS = {"builtins", "code", "codeop", "imp", "pkgutil", "runpy", "zipimport"}
+RUN_TEXT = {"eval", "exec", "compile", "__import__", "import_module"}
+READ_VARIABLES = {"environ", "environb", "getenv", "getenvb", "expandvars"}
+DECLARED = {*VARIABLES, *NO_RESULT}
 
 
 def imports(path: Path, top_level_only: bool = False) -> set[str]:
@@ -141,3 +151,115 @@ def test_no_module_beside_the_entry_hides_one_of_the_standard_library() -> None:
     """Python puts the folder of a script first on its path."""
     names = {path.stem for path in (ROOT / "pipelines").glob("*.py")}
     assert not names & set(sys.stdlib_module_names)
+
+
+def unfollowed(text: str) -> list[str]:
+    """What a fingerprint can't follow in a Python text: code by a computed name, the environment.
+
+    A module by its literal name is followed, a declared variable is in the fingerprint.
+    """
+    tree = ast.parse(text)
+    literal = set()  # the nodes that name what they bring
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call | ast.Subscript):
+            literal |= _named(node)
+    for node in ast.walk(tree):
+        name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", None)
+        plain = isinstance(node, ast.Name) or name == "import_module"
+        if isinstance(node, ast.Import):
+            found += [a.name for a in node.names if a.name.split(".")[0] in HIDE_IMPORTS]
+        elif isinstance(node, ast.ImportFrom):
+            names = {alias.name for alias in node.names}
+            kept = {alias.name for alias in node.names if not alias.asname}
+            hidden = (names & (RUN_TEXT - kept | READ_VARIABLES)) | (names & {"*"})
+            found += [*hidden, *({node.module} & HIDE_IMPORTS)]
+            found += ["importlib"] if node.module == "importlib.util" else []
+        elif (plain and name in RUN_TEXT) or name in READ_VARIABLES:
+            found += [] if node in literal else [name]
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) in (
+            "sys.path",
+            "importlib.util",
+            "importlib.machinery",
+        ):
+            found.append(ast.unparse(node))
+    return found
+
+
+def _named(node: ast.Call | ast.Subscript) -> set[ast.AST]:
+    """The nodes by which a call or a look-up brings something that it names in so many words."""
+    called = node.func if isinstance(node, ast.Call) else node.value
+    first = node.args[:1] if isinstance(node, ast.Call) else [node.slice]
+    if not first or not isinstance(first[0], ast.Constant) or not isinstance(first[0].value, str):
+        return set()
+    text, name = first[0].value, getattr(called, "attr", getattr(called, "id", ""))
+    if name in ("__import__", "import_module"):
+        return set() if text.startswith(".") else {called}
+    if text not in DECLARED:
+        return set()
+    return {called} if name == "getenv" else {getattr(called, "value", None), called}
+
+
+@pytest.mark.parametrize("path", DECIDES, ids=name_of)
+def test_a_stage_brings_nothing_that_its_fingerprint_does_not_follow(path: Path) -> None:
+    assert not unfollowed(path.read_text()), (
+        "make it a parameter of the stage, import it by its name, or declare the variable in "
+        "components/runtime/environment.py"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import importlib\nimportlib.import_module(name)",
+        "import importlib as i\ni.import_module('components.' + name)",
+        "import importlib\nimportlib.import_module('.work', __package__)",
+        "from importlib import import_module\nimport_module(f'a.{b}')",
+        "from importlib import import_module as load\nload('a')",
+        "import importlib\nload = importlib.import_module\nload('a')",
+        "import importlib.util\nimportlib.util.spec_from_file_location('a', path)",
+        "from importlib.util import spec_from_file_location",
+        "__import__(name)",
+        "load = __import__",
+        "exec(text)",
+        "eval('1 + 1')",
+        "exec(compile(text, 'a', 'exec'))",
+        "import builtins\nbuiltins.exec(text)",
+        "from builtins import exec as e",
+        "import runpy\nrunpy.run_path('a.py')",
+        "from pkgutil import resolve_name",
+        "from components.imaging import *",
+        "import sys\nsys.path.insert(0, folder)",
+        "import os\nos.environ['MINE']",
+        "import os\nos.environ.get('MINE', '1')",
+        "import os\nos.environ[name]",
+        "import os\nos.getenv('MINE')",
+        "import os\nos.getenv(name)",
+        "import os as o\no.environ.get('MINE')",
+        "from os import environ",
+        "from os import getenv as g",
+        "import os\nsettings = dict(os.environ)",
+        "import os\n'MINE' in os.environ",
+        "import os\nread(os.environ)",
+        "import os\nos.path.expandvars('$MINE')",
+    ],
+)
+def test_what_a_fingerprint_does_not_follow_is_found(text: str) -> None:
+    assert unfollowed(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import importlib\nimportlib.import_module('components.train.fit')",
+        "from importlib import import_module\nimport_module('components.train.fit')",
+        "__import__('components.train.fit')",
+        "import importlib.metadata\nimportlib.metadata.version('keras')",
+        "import os\nos.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')",
+        "import os\nos.environ['TF_ENABLE_ONEDNN_OPTS']",
+        "import os\nos.getenv('KERAS_BACKEND')",
+        "import re\nre.compile('a')\nmodel.compile(optimizer)\nmodel.eval()",
+    ],
+)
+def test_what_a_fingerprint_follows_is_allowed(text: str) -> None:
+    assert not unfollowed(text)

@@ -15,14 +15,15 @@ from components.runtime import shipping
 )
 def evaluate(model, dataset, champion="", fingerprint="", **parameters):
     """Score a model on the test images of a dataset; returns the reference of the evaluation."""
-    from components.evaluate.evaluation import evaluate_model
-    from components.evaluate.page import evaluation_artifact
-    from components.evaluate.parameters import Evaluate
     from components.runtime import storage
     from components.runtime.schema import parse
     from components.runtime.step import step
 
     with step("evaluate"), storage.workspace() as folder:
+        from components.evaluate.evaluation import evaluate_model
+        from components.evaluate.page import evaluation_artifact
+        from components.evaluate.parameters import Evaluate
+
         settings = parse(Evaluate, parameters, "evaluate")
         champion = champion or ""  # an empty text comes as None from a server
         store = storage.store()

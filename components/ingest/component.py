@@ -15,15 +15,16 @@ from components.runtime import shipping
 )
 def ingest(fingerprint="", **parameters):
     """Audit the photos of a source; returns the reference of the raw dataset."""
-    from components.imaging.page import dataset_artifact
-    from components.ingest.audit import build_raw_dataset
-    from components.ingest.page import report
-    from components.ingest.parameters import Ingest
     from components.runtime import storage
     from components.runtime.schema import parse
     from components.runtime.step import step
 
     with step("ingest"), storage.workspace() as folder:
+        from components.imaging.page import dataset_artifact
+        from components.ingest.audit import build_raw_dataset
+        from components.ingest.page import report
+        from components.ingest.parameters import Ingest
+
         settings = parse(Ingest, parameters, "ingest")
         store = storage.store()
         pack = not storage.is_local()  # other machines need the files themselves

@@ -15,15 +15,16 @@ from components.runtime import shipping
 )
 def preprocess(raw, merge="", fingerprint="", **parameters):
     """Split, resize and pack a raw dataset, or merge parts of that; returns the reference."""
-    from components.imaging.page import dataset_artifact
-    from components.preprocess.build import build_dataset, merge_parts
-    from components.preprocess.page import report
-    from components.preprocess.parameters import Preprocess
     from components.runtime import storage
     from components.runtime.schema import parse
     from components.runtime.step import step
 
     with step("preprocess"), storage.workspace() as folder:
+        from components.imaging.page import dataset_artifact
+        from components.preprocess.build import build_dataset, merge_parts
+        from components.preprocess.page import report
+        from components.preprocess.parameters import Preprocess
+
         settings = parse(Preprocess, parameters, "preprocess")
         store = storage.store()
         if merge:

@@ -18,13 +18,14 @@ def train(dataset, fingerprint="", **parameters):
     from components.runtime import storage
     from components.runtime.schema import parse
     from components.runtime.step import step
-    from components.train.checkpoints import complete_epochs, training_key
-    from components.train.fit import train_classifier
-    from components.train.page import model_artifact
-    from components.train.parameters import Train
-    from components.train.weights import find_weights
 
     with step("train"), storage.workspace() as folder:
+        from components.train.checkpoints import complete_epochs, training_key
+        from components.train.fit import train_classifier
+        from components.train.page import model_artifact
+        from components.train.parameters import Train
+        from components.train.weights import find_weights
+
         settings = parse(Train, parameters, "train")
         store = storage.store()
         key = training_key(fingerprint, dataset, parameters)

@@ -133,7 +133,8 @@ class ServerSteps(Steps):
 
     def find(self, wanted: Dependencies) -> Record | None:
         found = self._finished(wanted.stage, fingerprint=wanted.fingerprint)
-        good = (one for one in found if self.store.is_intact(one.reference))
+        same = [one for one in found if one.dependencies.fingerprint == wanted.fingerprint]
+        good = (one for one in same if self.store.is_intact(one.reference))
         return next(good, None)
 
     def why(self, wanted: Dependencies) -> str:
@@ -259,14 +260,15 @@ def _record(task: Task) -> Record | None:
     try:
         stored = json.loads(task.get_configuration_object(DEPENDENCIES) or "")
         planned = stored.pop(ARGUMENTS)
-        described = Dependencies(**stored)
+        described = Dependencies.of(stored)
         texts = task.get_parameters()
         reference = next(text for name, text in texts.items() if name.startswith("return/"))
-    except (ValueError, TypeError, KeyError, AttributeError, StopIteration):
+        edited = any((texts.get(f"kwargs/{name}") or "") != text for name, text in planned.items())
+    except (ValueError, TypeError, KeyError, AttributeError, StopIteration, RecursionError):
         log.warning("ignoring step %s: its record of dependencies can't be read", task.id)
         return None
-    if any((texts.get(f"kwargs/{name}") or "") != text for name, text in planned.items()):
-        return None  # a clone that a person edited
+    if edited:
+        return None  # a clone of a person's
     return Record(
         described, reference, run=task.parent or task.id, finished=str(task.data.completed)
     )
