@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -137,12 +138,21 @@ def first_image(source: Source) -> np.ndarray:
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Write a `.keras` file whose bytes tell no time: Keras dates the file and each part of it."""
+    """Write a `.keras` file that tells the model alone.
+
+    Keras also writes when it was, and where in memory objects were that layers share.
+    """
     model.save(path)
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     about = json.loads(parts["metadata.json"])
     parts["metadata.json"] = json.dumps({**about, "date_saved": ""}).encode()
+    config, numbers = parts["config.json"].decode(), {}
+    parts["config.json"] = re.sub(
+        r'("shared_object_id": )(\d+)',
+        lambda found: f"{found[1]}{numbers.setdefault(found[2], len(numbers) + 1)}",
+        config,
+    ).encode()
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in parts.items():
             archive.writestr(zipfile.ZipInfo(name), data)
