@@ -8,6 +8,7 @@ versions, and CPython 3.11 keeps one depth of its constructor for all threads.
 
 from __future__ import annotations
 
+import codecs
 import io
 import keyword
 import re
@@ -26,10 +27,9 @@ _ENDS = {kind for kind, name in tokenize.tok_name.items() if name.endswith("STRI
 
 _STRING = re.compile(r"(?s)([A-Za-z]*)('''|\"\"\"|'|\")(.*)\2$")
 _ESCAPE = re.compile(
-    r"\\(\n|[\\'\"abfnrtv]|[0-7]{1,3}|x[0-9a-fA-F]{2}"
+    r"\\([\n\\'\"abfnrtv]|[0-7]{1,3}|x[0-9a-fA-F]{2}"
     r"|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|N\{[^}]+\})"
 )
-_SHORT = dict(zip("\n\\'\"abfnrtv", ["", *"\\'\"\a\b\f\n\r\t\v"], strict=True))
 _LITERAL = re.compile(r"(?s)(?:\{\{|\}\}|\\N\{[^{}]*\}|\\[^{}]|\\(?=[{}])|[^{}\\])*")
 _RAW_LITERAL = re.compile(r"(?:\{\{|\}\}|[^{}])*")
 _SPEC = re.compile(r"[^{}]*")  # there braces are not doubled
@@ -162,7 +162,7 @@ def _value_of(strings: list[str]) -> str:
         kinds |= {kind for kind in prefix if kind in "bft"}
         if "f" in prefix or "t" in prefix:
             try:
-                pieces += _pieces(body, "r" in prefix)
+                pieces += _pieces(body, "r" in prefix)[0]
             except (ValueError, SyntaxError, tokenize.TokenError):  # no Python runs it
                 pieces.append((string,))
         else:
@@ -181,27 +181,21 @@ def _decoded(body: str, of_bytes: bool = False) -> str:
     """What a string's text stands for."""
 
     def character(match: re.Match[str]) -> str:
-        code = match[1]
-        if code in _SHORT:
-            return _SHORT[code]
         try:
-            if code[0] in "01234567":
-                return chr(int(code, 8))
-            if code[0] == "x":
-                return chr(int(code[1:], 16))
-            if of_bytes:
-                return match[0]
-            return unicodedata.lookup(code[2:-1]) if code[0] == "N" else chr(int(code[1:], 16))
-        except (KeyError, ValueError, OverflowError):
+            known = not of_bytes or match[1][0] not in "uUN"
+            return codecs.decode(match[0], "unicode_escape") if known else match[0]
+        except ValueError:  # no such character
             return match[0]
 
     return _ESCAPE.sub(character, body) if "\\" in body else body
 
 
-def _pieces(body: str, raw: bool, nested: bool = False) -> list[object]:
-    """Literals and expressions of an f-string; an expression as words, conversion and format."""
+def _pieces(body: str, raw: bool, place: int = 0, nested: bool = False) -> tuple[list[object], int]:
+    """Literals and expressions of an f-string from a place on, and where they end.
+
+    An expression is its words, conversion and format, which is `nested` and ends before a bracket.
+    """
     pieces: list[object] = []
-    place = 0
     pattern = _SPEC if nested else _RAW_LITERAL if raw else _LITERAL
     while True:
         literal = pattern.match(body, place)[0]
@@ -209,10 +203,10 @@ def _pieces(body: str, raw: bool, nested: bool = False) -> list[object]:
         if not nested:
             literal = literal.replace("{{", "{").replace("}}", "}")
         pieces.append(literal if raw else _decoded(literal))
-        if place == len(body):
-            return pieces
-        if body[place] != "{":
-            raise ValueError(f"a lone bracket in {body}")
+        if body[place : place + 1] != "{":
+            if body[place : place + 1] != ("}" if nested else ""):
+                raise ValueError(f"a lone bracket in {body}")
+            return pieces, place
         start = place + 1
         end = _end_of_expression(body, start)
         behind = _AFTER.match(body, end)
@@ -221,8 +215,7 @@ def _pieces(body: str, raw: bool, nested: bool = False) -> list[object]:
             pieces.append(body[start:end] + equals)
         place, spec = behind.end(), []
         if sign == ":":
-            close = _end_of_spec(body, place)
-            spec = _pieces(body[place:close], raw, nested=True)
+            spec, close = _pieces(body, raw, place, nested=True)
             place = close + 1
         words = _without_needless_brackets(_words(f"({body[start:end]})"))
         pieces.append((words, conversion or "", spec))
@@ -244,16 +237,6 @@ def _end_of_expression(body: str, place: int) -> int:
         depth += (sign in _OPENING) - (sign in _CLOSING)
         place += 1
     raise ValueError(f"no end of an expression in {body}")
-
-
-def _end_of_spec(body: str, place: int) -> int:
-    depth = 0
-    while place < len(body):
-        if body[place] == "}" and not depth:
-            return place
-        depth += (body[place] == "{") - (body[place] == "}")
-        place += 1
-    raise ValueError(f"no end of a format in {body}")
 
 
 def _without_needless_brackets(words: list[str]) -> list[str]:
