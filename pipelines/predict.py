@@ -5,20 +5,26 @@ python pipelines/predict.py model=champion images=photos file=predictions.csv
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+if not __package__:  # as a script: the packages of this checkout, wherever others are installed
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
 import logging
 import os
-import sys
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 from components.runtime.schema import BadInput, parameter
+from pipelines.dag import PETS
 from pipelines.engine.command import command
-from pipelines.engine.parameters import Run
 
 log = logging.getLogger("pipelines.predict")  # whether run or imported
 
 
-@dataclass
+@dataclass(frozen=True)
 class Predict:
     """Predict the classes of images: one row an image, in the order of the input.
 
@@ -38,10 +44,9 @@ class Predict:
     "Images a forward pass."
     workers: int = parameter(at_least=0)
     "Threads that read images; 0: two for each CPU, at most 16."
-    run: Run = parameter()
 
 
-def work(settings: Predict) -> None:
+def work(settings: Any) -> None:
     """Predict, and tell how many."""
     from components.predict.output import check_free
     from components.predict.sources import find_images
@@ -60,7 +65,7 @@ def work(settings: Predict) -> None:
         sys.exit(1)
 
 
-def _predict(settings: Predict, classifier, paths, total: int | None) -> None:
+def _predict(settings: Any, classifier, paths, total: int | None) -> None:
     from components.predict.output import ROWS, opened
     from components.predict.prediction import predict_images
     from components.runtime.progress import progress
@@ -86,7 +91,7 @@ def _predict(settings: Predict, classifier, paths, total: int | None) -> None:
 
 def main() -> None:
     """Exit code 2 for a mistake of the user's."""
-    command(Predict, "predict", work)
+    command(PETS, Predict, "predict", work)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ def evaluate(model, dataset, champion="", fingerprint="", **parameters):
 
     with step("evaluate"), storage.workspace() as folder:
         from components.evaluate.evaluation import evaluate_model
+        from components.evaluate.page import evaluation_artifact
         from components.evaluate.parameters import Evaluate
 
         settings = parse(Evaluate, parameters, "evaluate")
@@ -28,7 +29,7 @@ def evaluate(model, dataset, champion="", fingerprint="", **parameters):
         store = storage.store()
         in_use = store.fetch(champion) if champion else None
         metrics = evaluate_model(store.fetch(model), store.fetch(dataset), folder, settings, in_use)
-        evaluation = store.publish_evaluation(folder)
+        evaluation = store.publish(folder, evaluation_artifact())
         if settings.gate == "promote" and metrics["gate"]["verdict"] == "promote":
             store.champions.promote(model, champion, metrics["gate"]["reason"], evaluation)
         return evaluation

@@ -20,11 +20,13 @@ def ingest(fingerprint="", **parameters):
     from components.runtime.step import step
 
     with step("ingest"), storage.workspace() as folder:
+        from components.imaging.page import dataset_artifact
         from components.ingest.audit import build_raw_dataset
+        from components.ingest.page import report
         from components.ingest.parameters import Ingest
 
         settings = parse(Ingest, parameters, "ingest")
         store = storage.store()
         pack = not storage.is_local()  # other machines need the files themselves
         build_raw_dataset(settings, folder, resolve=store.resolve_dataset, pack=pack)
-        return store.publish_dataset(folder, parent=None)
+        return store.publish(folder, dataset_artifact(folder, None, report=report))

@@ -94,6 +94,13 @@ def fingerprint(settings: Ingest, identify: Identify | None = None) -> str | Non
         return _hash(*(part for f, h in zip(files, hashes, strict=True) for part in (f.path, h)))
 
 
+def folder_of(settings: Ingest) -> Path | None:
+    """Where the files of a source lie that are not copied; None for all other sources."""
+    if settings.source not in ("sample", "folder"):
+        return None
+    return _root(settings, _told(settings), None)
+
+
 def _told(settings: Ingest) -> str:
     if settings.source == "sample":
         return "ingest=sample"

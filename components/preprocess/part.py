@@ -18,6 +18,7 @@ def preprocess_part(raw, part, fingerprint="", **parameters):
     from components.runtime import storage
     from components.runtime.schema import parse
     from components.runtime.step import step
+    from components.runtime.stores import Artifact
 
     with step("preprocess"), storage.workspace() as folder:
         from components.preprocess.build import build_part
@@ -25,5 +26,5 @@ def preprocess_part(raw, part, fingerprint="", **parameters):
 
         settings = parse(Preprocess, parameters, "preprocess")
         store = storage.store()
-        build_part(store.fetch(raw), folder, settings, int(part), settings.shards)
-        return store.publish_part(folder)
+        build_part(store.fetch(raw), folder, settings, int(part), settings.parts)
+        return store.publish(folder, Artifact(kind="part"))

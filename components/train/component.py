@@ -22,6 +22,7 @@ def train(dataset, fingerprint="", **parameters):
     with step("train"), storage.workspace() as folder:
         from components.train.checkpoints import complete_epochs, training_key
         from components.train.fit import train_classifier
+        from components.train.page import model_artifact
         from components.train.parameters import Train
         from components.train.weights import find_weights
 
@@ -42,6 +43,6 @@ def train(dataset, fingerprint="", **parameters):
                 attempt.folder,  # an interrupted attempt goes on from here
                 find=lambda weights: find_weights(weights, store.fetch_weights),
             )
-            model = store.publish_model(folder, dataset)
+            model = store.publish(folder, model_artifact(folder, dataset))
             attempt.succeeded()
         return model

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from components.runtime.files import read_json
 from components.runtime.schema import BadInput
+from components.runtime.stores import Store
 from pipelines.engine.command import open_store
 from pipelines.engine.parameters import Run
 
 if TYPE_CHECKING:
     from components.export.card import Known
-    from components.runtime.stores.local_store import LocalStore
-    from components.runtime.stores.server_store import ServerStore
 
 CHAMPION = "champion"
 FILE = "model.keras"
@@ -36,7 +35,7 @@ def model_folder(model: str, run: Run) -> Path:
     return folder
 
 
-def _champion(store: LocalStore | ServerStore) -> str:
+def _champion(store: Store) -> str:
     champion = store.champions.current()
     if champion is None:
         raise BadInput(

@@ -12,6 +12,7 @@ import pytest
 
 from components.runtime import storage
 from components.runtime.schema import BadInput
+from pipelines.dag import PETS
 from pipelines.engine import command
 from pipelines.predict import Predict, work
 from tests.checkout import Checkout
@@ -93,7 +94,7 @@ def test_a_file_is_written_whole_or_not_at_all(
     monkeypatch.chdir(checkout.root)
     images = "images=photos (ä)/002.jpg"
     folder = f"model=outputs/{model}"
-    settings = command.read(Predict, "predict", [images, folder, "file=none.csv"])
+    settings = command.read(PETS, Predict, "predict", [images, folder, "file=none.csv"])
     with pytest.raises(BadInput, match=r"002\.jpg: none of 1 files is a readable image"):
         work(settings)
     assert not list(checkout.root.glob("*none.csv*"))

@@ -13,7 +13,7 @@ import pytest
 
 from components.runtime import source, tokens
 from pipelines.engine import fingerprint
-from pipelines.engine.parameters import STAGES
+from pipelines.stages import STAGES
 from tests.conftest import ROOT
 
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
@@ -174,7 +174,7 @@ def test_every_python_reads_the_same_out_of_a_file(
     if not others:
         pytest.skip(f"only one of Python {', '.join(VERSIONS)} is on this machine")
     planned = {}
-    for stage in STAGES:
+    for stage in (one.name for one in STAGES):
         one = fingerprint.dependencies(stage, {}, {})
         planned |= one.source | one.frame
     repository = {

@@ -102,8 +102,8 @@ def test_the_output_of_other_packages_is_never_reused_as_that_of_the_planned_one
 ) -> None:
     here = planned["packages"]["numpy"]
     wanted = Dependencies.of(planned | {"packages": planned["packages"] | {"numpy": "1.0"}})
-    other = Task(planned | {"packages": wanted.packages})
-    good = Task(planned | {"packages": wanted.packages})
+    called = {"packages": wanted.packages, "arguments": {}}
+    other, good = Task(planned | called), Task(planned | called)
     with caplog.at_level(logging.WARNING):
         step._check(other, "train")
     assert f"train: not the planned packages (numpy {here} for 1.0)" in caplog.text

@@ -31,6 +31,10 @@ class ServerChampions(Champions):
     def known(self, model: str) -> bool:
         return bool(APIClient().models.get_all(id=[model], only_fields=["id"]))
 
+    def content(self, model: str) -> str:
+        stored = Model(model_id=model).get_all_metadata() if self.known(model) else {}
+        return stored.get("content", {}).get("value") or model
+
     def put(self, champion: Champion) -> None:
         model = Model(model_id=champion.model)
         if not model.published:

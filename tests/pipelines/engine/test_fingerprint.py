@@ -16,7 +16,7 @@ import pytest
 from components.runtime import environment, source
 from pipelines.engine import fingerprint, server
 from pipelines.engine.fingerprint import Dependencies, Record, Records, reasons
-from pipelines.engine.parameters import STAGES
+from pipelines.stages import STAGES
 
 STEP = Dependencies(
     stage="train",
@@ -142,13 +142,18 @@ def test_a_task_with_a_record_of_another_shape_is_ignored_with_a_warning(
     part = content.get("dependencies") if isinstance(content, dict) else content
     if part == dataclasses.asdict(STEP):
         part |= {"more": {}}
+    if isinstance(part, dict):
+        part = part | {"arguments": {"epochs": "10"}}
     assert server._record(task(texts.get(shape, json.dumps(part)))) is None
     assert "ignoring step 1: its record of dependencies can't be read" in caplog.text
 
 
 def test_a_good_task_is_a_record() -> None:
-    record = server._record(task(json.dumps(dataclasses.asdict(STEP))))
+    described = dataclasses.asdict(STEP) | {"arguments": {"epochs": "10"}}
+    record = server._record(task(json.dumps(described)))
     assert record == Record(STEP, "models/a", run="2", finished="now")
+    edited = described | {"arguments": {"epochs": "11"}}
+    assert server._record(task(json.dumps(edited))) is None
 
 
 def test_the_source_of_a_stage_is_found_from_its_imports() -> None:
@@ -317,7 +322,7 @@ def test_every_package_is_known_by_the_name_it_is_installed_under() -> None:
         for distribution in importlib.metadata.distributions()
     }
     for stage in STAGES:
-        assert fingerprint.packages_of(fingerprint.source_files(stage)) <= installed
+        assert fingerprint.packages_of(fingerprint.source_files(stage.name)) <= installed
 
 
 def test_what_is_not_installed_here_counts_as_the_agents_would_install_it(
