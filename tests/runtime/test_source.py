@@ -75,6 +75,7 @@ OTHER = {
     "chain": ("a = b < c < d\n", "a = (b < c) < d\n"),
     "generator or tuple": ("a = [b for c in d]\n", "a = [(b for c in d)]\n"),
     "type of a variable": ("class A:\n    b: int = 1\n", "class A:\n    (b): int = 1\n"),
+    "type on one line": ("class A: b: int = 1\n", "class A: (b): int = 1\n"),
     "a call": ("a = b\n", "a = b()\n"),
     "argument": ("f((a, b))\n", "f(a, b)\n"),
     "walrus": ("f(a := 1)\n", "f(a=1)\n"),
