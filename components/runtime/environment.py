@@ -25,8 +25,11 @@ VARIABLES = {
     "ONEDNN_MAX_CPU_ISA": "default",
     "DNNL_DEFAULT_FPMATH_MODE": "strict",
     "DNNL_MAX_CPU_ISA": "default",
+    "TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_LEVEL": "",
     "TF_CONV2D_USE_FP16_ACCUMULATE": "0",
     "TF_CUDNN_DETERMINISTIC": "0",
+    "TF_CUDNN_USE_AUTOTUNE": "1",
+    "TF_CUDNN_USE_RUNTIME_FUSION": "0",
     "TF_DETERMINISTIC_OPS": "0",
     "TF_ENABLE_ONEDNN_OPTS": "",  # without it, it depends on the processor
     "TF_ENABLE_ONEDNN_SPMM": "0",
@@ -39,6 +42,7 @@ VARIABLES = {
     "TF_USE_CUBLASLT": "",
     "TF_USE_CUDNN_BATCHNORM_SPATIAL_PERSISTENT": "0",
     "TF_USE_DEEP_CONV2D": "0",
+    "TF_USE_DEFAULT_CONV_ALGO": "0",
     "TF_XLA_FLAGS": "",
     "XLA_FLAGS": "",
 }

@@ -8,6 +8,7 @@ versions, and CPython 3.11 keeps one depth of its constructor for all threads.
 
 from __future__ import annotations
 
+import codecs
 import io
 import keyword
 import re
@@ -19,12 +20,16 @@ END, INDENT, DEDENT = "\\n", "\\>", "\\<"  # of a statement, of blocks; no word 
 HEADERS = set("if elif else while for try except finally with def class async".split())
 IDLE = {"pass", "...", "None", "True", "False"}  # statements that do nothing
 
+_MARKERS = {tokenize.NEWLINE: END, tokenize.INDENT: INDENT, tokenize.DEDENT: DEDENT}
+_SKIPPED = {tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER, tokenize.ERRORTOKEN}
+_STARTS = {kind for kind, name in tokenize.tok_name.items() if name.endswith("STRING_START")}
+_ENDS = {kind for kind, name in tokenize.tok_name.items() if name.endswith("STRING_END")}
+
 _STRING = re.compile(r"(?s)([A-Za-z]*)('''|\"\"\"|'|\")(.*)\2$")
 _ESCAPE = re.compile(
-    r"\\(\n|[\\'\"abfnrtv]|[0-7]{1,3}|x[0-9a-fA-F]{2}"
+    r"\\([\n\\'\"abfnrtv]|[0-7]{1,3}|x[0-9a-fA-F]{2}"
     r"|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|N\{[^}]+\})"
 )
-_SHORT = dict(zip("\n\\'\"abfnrtv", ["", *"\\'\"\a\b\f\n\r\t\v"], strict=True))
 _LITERAL = re.compile(r"(?s)(?:\{\{|\}\}|\\N\{[^{}]*\}|\\[^{}]|\\(?=[{}])|[^{}\\])*")
 _RAW_LITERAL = re.compile(r"(?:\{\{|\}\}|[^{}])*")
 _SPEC = re.compile(r"[^{}]*")  # there braces are not doubled
@@ -46,7 +51,7 @@ def statements(text: str) -> list[list[str]]:
 
     Raises `SyntaxError` or `tokenize.TokenError` for a text that can't be told into words.
     """
-    words = _without_needless_brackets(list(_words(text)))
+    words = _without_needless_brackets(_words(text))
     documented = not {"__doc__", "getdoc"}.isdisjoint(words)  # the text uses its own docstrings
     return [
         statement
@@ -99,58 +104,44 @@ def _dotted(words: list[str]) -> str:
     return "".join(words[: words.index("as")] if "as" in words else words)
 
 
-def _words(text: str) -> Iterator[str]:
+def _words(text: str) -> list[str]:
     """The words of a text; strings by their value, those that stand side by side as one."""
+    lines = text.split("\n")
+    words: list[str] = []
     strings: list[str] = []
-    for kind, word in _tokens(text):
+    depth, begin, name_end = 0, (0, 0), (0, 0)
+    for kind, word, start, end, _ in tokenize.generate_tokens(io.StringIO(text).readline):
+        if depth:  # in an f-string, which is one token before Python 3.12
+            depth += (kind in _STARTS) - (kind in _ENDS)
+            if depth:
+                continue
+            kind, word = tokenize.STRING, _between(lines, begin, end)
+        elif kind in _STARTS:
+            depth, begin = 1, start
+            continue
+        elif kind == tokenize.ERRORTOKEN and word.strip():
+            if not f"_{word}".isidentifier():
+                raise SyntaxError(f"{word} in line {start[0]}")
+            kind = tokenize.NAME  # of which older tokenizers know only some letters
+        if kind in _SKIPPED:
+            continue
         if kind == tokenize.STRING:
             strings.append(word)
             continue
         if strings:
-            yield _value_of(strings)
+            words.append(_value_of(strings))
             strings = []
-        if kind == tokenize.NEWLINE:
-            yield END
-        elif kind == tokenize.INDENT:
-            yield INDENT
-        elif kind == tokenize.DEDENT:
-            yield DEDENT
+        if kind == tokenize.NAME:
+            if start == name_end:
+                words[-1] += word
+            else:
+                words.append(word)
+            name_end = end
         elif kind == tokenize.NUMBER:
-            yield word.lower().replace("_", "")
-        elif word:
-            yield word if word.isascii() else unicodedata.normalize("NFKC", word)
-
-
-def _tokens(text: str) -> Iterator[tuple[int, str]]:
-    """Kind and text of each token; an f-string is one, as before Python 3.12."""
-    lines = text.split("\n")
-    skipped = {tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER}
-    depth, begin = 0, (0, 0)
-    name, name_end = "", (0, 0)  # a letter that the older tokenizers do not know comes by itself
-    for kind, word, start, end, _ in tokenize.generate_tokens(io.StringIO(text).readline):
-        if kind == tokenize.ERRORTOKEN and not word.strip():
-            continue
-        if kind in (tokenize.NAME, tokenize.ERRORTOKEN) and not depth:
-            if not f"_{word}".isidentifier():
-                raise SyntaxError(f"{word} in line {start[0]}")
-            if name and start != name_end:
-                yield tokenize.NAME, name
-                name = ""
-            name, name_end = name + word, end
-            continue
-        if name:
-            yield tokenize.NAME, name
-            name = ""
-        label = tokenize.tok_name[kind]
-        if label.endswith("STRING_START"):
-            begin = begin if depth else start
-            depth += 1
-        elif label.endswith("STRING_END"):
-            depth -= 1
-            if not depth:
-                yield tokenize.STRING, _between(lines, begin, end)
-        elif not depth and kind not in skipped:
-            yield kind, word
+            words.append(word.lower().replace("_", ""))
+        else:
+            words.append(_MARKERS.get(kind, word))
+    return [word if word.isascii() else unicodedata.normalize("NFKC", word) for word in words]
 
 
 def _between(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> str:
@@ -171,7 +162,7 @@ def _value_of(strings: list[str]) -> str:
         kinds |= {kind for kind in prefix if kind in "bft"}
         if "f" in prefix or "t" in prefix:
             try:
-                pieces += _pieces(body, "r" in prefix)
+                pieces += _pieces(body, "r" in prefix)[0]
             except (ValueError, SyntaxError, tokenize.TokenError):  # no Python runs it
                 pieces.append((string,))
         else:
@@ -190,27 +181,21 @@ def _decoded(body: str, of_bytes: bool = False) -> str:
     """What a string's text stands for."""
 
     def character(match: re.Match[str]) -> str:
-        code = match[1]
-        if code in _SHORT:
-            return _SHORT[code]
         try:
-            if code[0] in "01234567":
-                return chr(int(code, 8))
-            if code[0] == "x":
-                return chr(int(code[1:], 16))
-            if of_bytes:
-                return match[0]
-            return unicodedata.lookup(code[2:-1]) if code[0] == "N" else chr(int(code[1:], 16))
-        except (KeyError, ValueError, OverflowError):
+            known = not of_bytes or match[1][0] not in "uUN"
+            return codecs.decode(match[0], "unicode_escape") if known else match[0]
+        except ValueError:  # no such character
             return match[0]
 
     return _ESCAPE.sub(character, body) if "\\" in body else body
 
 
-def _pieces(body: str, raw: bool, nested: bool = False) -> list[object]:
-    """Literals and expressions of an f-string; an expression as words, conversion and format."""
+def _pieces(body: str, raw: bool, place: int = 0, nested: bool = False) -> tuple[list[object], int]:
+    """Literals and expressions of an f-string from a place on, and where they end.
+
+    An expression is its words, conversion and format, which is `nested` and ends before a bracket.
+    """
     pieces: list[object] = []
-    place = 0
     pattern = _SPEC if nested else _RAW_LITERAL if raw else _LITERAL
     while True:
         literal = pattern.match(body, place)[0]
@@ -218,10 +203,10 @@ def _pieces(body: str, raw: bool, nested: bool = False) -> list[object]:
         if not nested:
             literal = literal.replace("{{", "{").replace("}}", "}")
         pieces.append(literal if raw else _decoded(literal))
-        if place == len(body):
-            return pieces
-        if body[place] != "{":
-            raise ValueError(f"a lone bracket in {body}")
+        if body[place : place + 1] != "{":
+            if body[place : place + 1] != ("}" if nested else ""):
+                raise ValueError(f"a lone bracket in {body}")
+            return pieces, place
         start = place + 1
         end = _end_of_expression(body, start)
         behind = _AFTER.match(body, end)
@@ -230,10 +215,9 @@ def _pieces(body: str, raw: bool, nested: bool = False) -> list[object]:
             pieces.append(body[start:end] + equals)
         place, spec = behind.end(), []
         if sign == ":":
-            close = _end_of_spec(body, place)
-            spec = _pieces(body[place:close], raw, nested=True)
+            spec, close = _pieces(body, raw, place, nested=True)
             place = close + 1
-        words = _without_needless_brackets(list(_words(f"({body[start:end]})")))
+        words = _without_needless_brackets(_words(f"({body[start:end]})"))
         pieces.append((words, conversion or "", spec))
 
 
@@ -253,16 +237,6 @@ def _end_of_expression(body: str, place: int) -> int:
         depth += (sign in _OPENING) - (sign in _CLOSING)
         place += 1
     raise ValueError(f"no end of an expression in {body}")
-
-
-def _end_of_spec(body: str, place: int) -> int:
-    depth = 0
-    while place < len(body):
-        if body[place] == "}" and not depth:
-            return place
-        depth += (body[place] == "{") - (body[place] == "}")
-        place += 1
-    raise ValueError(f"no end of a format in {body}")
 
 
 def _without_needless_brackets(words: list[str]) -> list[str]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import random
+import re
 import shutil
 import subprocess
 import sys
+import tokenize
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -70,6 +75,7 @@ OTHER = {
     "chain": ("a = b < c < d\n", "a = (b < c) < d\n"),
     "generator or tuple": ("a = [b for c in d]\n", "a = [(b for c in d)]\n"),
     "type of a variable": ("class A:\n    b: int = 1\n", "class A:\n    (b): int = 1\n"),
+    "type on one line": ("class A: b: int = 1\n", "class A: (b): int = 1\n"),
     "a call": ("a = b\n", "a = b()\n"),
     "argument": ("f((a, b))\n", "f(a, b)\n"),
     "walrus": ("f(a := 1)\n", "f(a=1)\n"),
@@ -109,6 +115,73 @@ def test_only_what_python_reads_counts_as_source(kind: str, written: Path) -> No
     compile((written / "b.py").read_bytes(), "b.py", "exec")
     assert (source.source_hash("a.py") == source.source_hash("b.py")) is same
     assert source.differing({"a.py": source.source_hash("b.py")}) == ([] if same else ["a.py"])
+
+
+class Bare(ast.NodeTransformer):
+    """Drops what does nothing: docstrings and other lone constants, `pass`."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        node.kind = None
+        for name in ("body", "orelse", "finalbody"):
+            if isinstance(body := getattr(node, name, None), list):
+                kept = [one for one in body if not self._does_nothing(one)]
+                filled = body or isinstance(node, ast.Module)
+                setattr(node, name, kept or ([ast.Pass()] if filled else []))
+        return node
+
+    @staticmethod
+    def _does_nothing(one: ast.AST) -> bool:
+        lone = isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant)
+        return lone or isinstance(one, ast.Pass)
+
+
+PUT_IN = (
+    "( ) , : = [ ] { } . ; lambda if else not * ** yield := in for as with async await from import "
+    "return match case pass ... 'a' b'a' f'{a}' f'a' 1 x # \\\n \n"
+).split(" ")
+PUT_AROUND = [("(", ")"), ("(", ",)"), ("[", "]"), ("[", ",]"), ("(lambda a, b: ", ",)")]
+
+
+def mutants(text: str, chance: random.Random) -> Iterator[str]:
+    """The text with some of its parts dropped, replaced or put into brackets."""
+    places = [match.span() for match in re.finditer(r"\w+|[^\w\s]|'[^']*'", text)]
+    for _ in range(60):
+        first = chance.randrange(len(places))
+        last = min(len(places) - 1, first + chance.randrange(8))
+        start, end = places[first]
+        new = chance.choice(["", *PUT_IN])
+        yield text[:start] + new + text[end:]
+        yield f"{text[:start]}{new} {text[start:]}"
+        opening, closing = chance.choice(PUT_AROUND)
+        end = places[last][1]
+        yield text[:start] + opening + text[start:end] + closing + text[end:]
+
+
+@pytest.mark.filterwarnings("ignore::SyntaxWarning", "ignore::DeprecationWarning")
+def test_equal_words_mean_equal_trees() -> None:
+    """Python's own parser is the judge of thousands of small changes."""
+    chance = random.Random(0)
+    files = sorted((ROOT / "components").rglob("*.py"))
+    texts = [text for pair in (*SAME.values(), *OTHER.values()) for text in pair]
+    for file in chance.sample(files, 40):
+        text = file.read_text(encoding="utf-8")
+        nodes = ast.parse(text).body
+        parts = [ast.get_source_segment(text, node) for node in chance.sample(nodes, 1)]
+        texts += [part for part in parts if part.count("\n") < 25]
+    equal = 0
+    for text in filter(str.strip, texts):
+        trees: dict[str, tuple[str, str]] = {}
+        for mutant in (text, *mutants(text, chance)):
+            try:
+                tree = ast.dump(Bare().visit(ast.parse(mutant)))
+                words = str(tokens.statements(mutant))
+            except (SyntaxError, ValueError, tokenize.TokenError):
+                continue
+            known, example = trees.setdefault(words, (tree, mutant))
+            equal += example != mutant
+            assert known == tree, f"{example}\n{mutant}"
+    assert equal > 1000
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from components.runtime import environment, source
+from components.runtime import environment, source, storage
 from pipelines.engine import fingerprint, server
 from pipelines.engine.fingerprint import Dependencies, Record, Records, reasons
 from pipelines.stages import STAGES
@@ -166,7 +166,8 @@ def test_the_source_of_a_stage_is_found_from_its_imports() -> None:
     assert "components/evaluate/report.html.jinja" in fingerprint.source_files("evaluate")
 
 
-def test_the_code_that_a_step_runs_is_planned_whole() -> None:
+def test_the_code_that_a_step_runs_is_planned_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "_local", None)  # offline a step is this process
     planned = fingerprint.dependencies("train", {}, {})
     assert set(planned.source) == set(fingerprint.source_files("train"))
     assert set(planned.source) | set(planned.frame) >= set(fingerprint.step_files("train"))
