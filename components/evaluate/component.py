@@ -18,10 +18,11 @@ def evaluate(model, dataset, champion="", fingerprint="", **parameters):
     from components.runtime import storage
     from components.runtime.schema import parse
     from components.runtime.step import step
+    from components.runtime.stores import Artifact
 
     with step("evaluate"), storage.workspace() as folder:
-        from components.evaluate.evaluation import evaluate_model
-        from components.evaluate.page import evaluation_artifact
+        from components.evaluate.evaluation import SHOWN, evaluate_model
+        from components.evaluate.page import report
         from components.evaluate.parameters import Evaluate
 
         settings = parse(Evaluate, parameters, "evaluate")
@@ -29,7 +30,7 @@ def evaluate(model, dataset, champion="", fingerprint="", **parameters):
         store = storage.store()
         in_use = store.fetch(champion) if champion else None
         metrics = evaluate_model(store.fetch(model), store.fetch(dataset), folder, settings, in_use)
-        evaluation = store.publish(folder, evaluation_artifact())
+        evaluation = store.publish(folder, Artifact("evaluation", shown=SHOWN, report=report))
         if settings.gate == "promote" and metrics["gate"]["verdict"] == "promote":
             store.champions.promote(model, champion, metrics["gate"]["reason"], evaluation)
         return evaluation

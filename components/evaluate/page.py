@@ -8,13 +8,6 @@ from typing import Any
 
 from components.runtime.files import read_json
 from components.runtime.reporting import report_table
-from components.runtime.stores import Artifact
-
-
-def evaluation_artifact() -> Artifact:
-    """Figures, tables and pictures, of which a page offers the main ones one by one."""
-    shown = ("metrics.json", "predictions.csv", "report.html")
-    return Artifact(kind="evaluation", shown=shown, report=report)
 
 
 def report(logger: Any, folder: Path) -> None:

@@ -20,7 +20,7 @@ def ingest(fingerprint="", **parameters):
     from components.runtime.step import step
 
     with step("ingest"), storage.workspace() as folder:
-        from components.imaging.page import dataset_artifact
+        from components.imaging.artifact import dataset_artifact
         from components.ingest.audit import build_raw_dataset
         from components.ingest.page import report
         from components.ingest.parameters import Ingest

@@ -20,7 +20,7 @@ def preprocess(raw, merge="", fingerprint="", **parameters):
     from components.runtime.step import step
 
     with step("preprocess"), storage.workspace() as folder:
-        from components.imaging.page import dataset_artifact
+        from components.imaging.artifact import dataset_artifact
         from components.preprocess.build import build_dataset, merge_parts
         from components.preprocess.page import report
         from components.preprocess.parameters import Preprocess

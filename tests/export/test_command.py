@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from components.evaluate.page import evaluation_artifact
 from components.export import export
 from components.export.formats import FORMATS
 from components.runtime import storage
 from components.runtime.schema import BadInput
 from components.runtime.stores import Artifact
-from components.train.page import model_artifact
+from components.train.artifact import model_artifact
 from pipelines.dag import PETS
 from pipelines.engine import command
 from pipelines.export import Export, work
@@ -43,7 +42,7 @@ def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         accuracy = 0.9 if content.startswith("beef") else 0.1
         metrics = METRICS | {"model": content, "accuracy": accuracy}
         (folder / "metrics.json").write_text(json.dumps(metrics))
-        store.publish(folder, evaluation_artifact())
+        store.publish(folder, Artifact("evaluation"))
     return tmp_path / "outputs"
 
 

@@ -38,10 +38,10 @@ from clearml import Task
 Task.init("pets", "publisher", auto_connect_frameworks=False, auto_resource_monitoring=False)
 from components.runtime.stores.server_store import ServerStore
 store = ServerStore()
-from components.imaging.page import dataset_artifact
+from components.imaging.artifact import dataset_artifact
 from components.ingest.page import report as raw_page
 from components.preprocess.page import report as processed_page
-from components.train.page import model_artifact
+from components.train.artifact import model_artifact
 
 def publish(folder, parent):
     page = processed_page if parent else raw_page
