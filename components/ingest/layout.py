@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from components.imaging.walk import visible as visible
 from components.ingest.naming import (
     NO_IMAGES,
     PART_NAME,
@@ -44,10 +43,13 @@ class Asked(NamedTuple):
 
     told: str  # ingest.path=photos
     source: str = "folder"
+    more: tuple[str, ...] = ()  # further arguments that were given
 
-    def command(self, *arguments: str) -> str:
-        """The command with other or further arguments."""
-        words = [f"ingest={self.source}", self.told, *arguments]
+    def command(self, argument: str = "") -> str:
+        """The command, with another argument in place of one of its name."""
+        name = argument.partition("=")[0]
+        kept = [word for word in self.more if not word.startswith(f"{name}=")]
+        words = [f"ingest={self.source}", self.told, *kept, *([argument] if argument else [])]
         return shlex.join(["python", "pipelines/pets_pipeline.py", *words])
 
     def refusal(self, problem: str) -> BadInput:
@@ -78,20 +80,15 @@ class Rule(NamedTuple):
 
 
 def find_labels(
-    paths: Iterable[str],
-    told: str,
-    layout: str = "auto",
-    alike: str = "ask",
-    source: str = "folder",
+    paths: Iterable[str], asked: Asked, layout: str = "auto", alike: str = "ask"
 ) -> Labels:
     """`(label, split)` of each path that lies in a class folder; others are not in the result.
 
     The classes are the folders of the first level that has more than one, below or above train,
     validation and test folders when these are there. The label is empty where a split has no class
-    folders. `told` begins the error when the layout does not work, or may mean two things and
-    `layout` does not say which.
+    folders. BadInput when the layout does not work, or may mean two things and `layout` does not
+    say which.
     """
-    asked = Asked(told, source)
     parts = {path: tuple(path.split("/")) for path in paths}
     top, folders = _tree(parts).unwrapped()
     rules = _Reading(asked, folders, list(parts)).rules(layout)
