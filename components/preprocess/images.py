@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import warnings
 from pathlib import Path
 
@@ -30,8 +31,11 @@ def encode(image: Image.Image, format: str, quality: int) -> bytes:
 
 
 def process(data: bytes, size: int, how: str, format: str, quality: int) -> bytes:
-    """From an original file to the stored one; raises what Pillow raises on damaged files."""
-    return encode(decode_resized(data, size, how), format, quality)
+    """From an original file to the stored one; raises what Pillow raises on damaged files.
+
+    Without a limit of its own: ingest has judged these very bytes by `ingest.max_megapixels`.
+    """
+    return encode(decode_resized(data, size, how, math.inf), format, quality)
 
 
 def process_images(raw: Path, settings: Preprocess, images: list[dataset.Image]) -> list[Stored]:
