@@ -1,4 +1,4 @@
-"""Decoding and resizing of image files from anywhere, the same way in every stage.
+"""From an image file from anywhere to what a model sees of it, the same way wherever that is done.
 
 Pillow only, and nothing of this project: an export ships this file as it is.
 """
@@ -6,6 +6,7 @@ Pillow only, and nothing of this project: an export ships this file as it is.
 from __future__ import annotations
 
 import io
+from typing import NamedTuple
 
 from PIL import Image, ImageFile, ImageOps
 
@@ -39,6 +40,15 @@ GREY = (128, 128, 128)  # of the bars that `pad` adds
 FILTER = Image.Resampling.BILINEAR  # Pillow widens it when shrinking, so nothing aliases
 REDUCE = 1.0  # whole-number shrinking by averages goes before the filter: a fifth faster
 DRAFT = 2  # a JPEG may be decoded at a fraction of its size that is at least this times the target
+
+
+class Recipe(NamedTuple):
+    """How the images that a model was trained on were made of photos."""
+
+    size: int  # pixels a side
+    resize: str  # stretch, crop or pad
+    format: str  # jpeg or png: as what the dataset keeps them
+    quality: int  # of a JPEG, 1-100
 
 
 def open_image(data: bytes) -> ImageFile.ImageFile:
@@ -106,6 +116,28 @@ def resize(image: Image.Image, size: int, how: str) -> Image.Image:
     return image.resize((size, size), FILTER, None, REDUCE)
 
 
-def decode_resized(data: bytes, size: int, how: str) -> Image.Image:
-    """What training and prediction see of a file: see `decode_rgb` and `resize`."""
-    return resize(decode_rgb(data, DRAFT * size), size, how)
+def encode(image: Image.Image, format: str, quality: int) -> bytes:
+    """The image as JPEG (4:2:0) or PNG without any metadata: the same bytes every time."""
+    buffer = io.BytesIO()
+    if format == "png":
+        image.save(buffer, "PNG", compress_level=3)
+    else:
+        image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def make_stored(data: bytes, recipe: Recipe) -> bytes:
+    """From an original file to the one in a dataset; raises as `decode_rgb` does."""
+    return encode(_made_square(data, recipe), recipe.format, recipe.quality)
+
+
+def as_trained(data: bytes, recipe: Recipe) -> Image.Image:
+    """What a model sees of an original file: to the bit what is decoded from `make_stored`."""
+    image = _made_square(data, recipe)
+    if recipe.format == "png":
+        return image
+    return Image.open(io.BytesIO(encode(image, recipe.format, recipe.quality)), formats=["JPEG"])
+
+
+def _made_square(data: bytes, recipe: Recipe) -> Image.Image:
+    return resize(decode_rgb(data, DRAFT * recipe.size), recipe.size, recipe.resize)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from components.imaging.decoding import decode_resized
+from components.imaging.decoding import Recipe, as_trained
 
 
 class Photo(NamedTuple):
@@ -18,12 +18,12 @@ class Photo(NamedTuple):
     problem: str
 
 
-def read_photos(size: int, resize: str, paths: list[str]) -> list[Photo]:
+def read_photos(recipe: Recipe, paths: list[str]) -> list[Photo]:
     """Each file as the model was trained to see it; never raises."""
-    return [read_photo(size, resize, path) for path in paths]
+    return [read_photo(recipe, path) for path in paths]
 
 
-def read_photo(size: int, resize: str, path: str) -> Photo:
+def read_photo(recipe: Recipe, path: str) -> Photo:
     """One file; never raises, whatever its bytes are."""
     try:
         if not stat.S_ISREG(Path(path).stat().st_mode):
@@ -31,7 +31,7 @@ def read_photo(size: int, resize: str, path: str) -> Photo:
         data = Path(path).read_bytes()
         if not data:
             return Photo(b"", "is empty")
-        return Photo(decode_resized(data, size, resize).tobytes(), "")
+        return Photo(as_trained(data, recipe).tobytes(), "")
     except UnidentifiedImageError:
         return Photo(b"", "is not an image")
     except Image.DecompressionBombError:

@@ -48,7 +48,7 @@ def predict_images(
 def _read_ahead(
     classifier: Classifier, batches: Iterator[list[str]], workers: int
 ) -> Iterator[tuple[list[str], list[Photo]]]:
-    read = functools.partial(read_photos, classifier.size, classifier.resize)
+    read = functools.partial(read_photos, classifier.recipe)
     pool = ThreadPoolExecutor(workers)
     waiting: deque = deque()
     try:
@@ -67,7 +67,7 @@ def _read_ahead(
 def _predict(classifier: Classifier, photos: list[Photo]) -> np.ndarray:
     """[N, C] of the N photos that could be read."""
     pixels = b"".join(photo.pixels for photo in photos)
-    shape = (-1, classifier.size, classifier.size, 3)
+    shape = (-1, classifier.recipe.size, classifier.recipe.size, 3)
     images = np.frombuffer(pixels, np.uint8).reshape(shape)
     return classifier(images) if len(images) else np.empty((0, len(classifier.classes)))
 
