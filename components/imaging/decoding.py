@@ -1,4 +1,4 @@
-"""Decoding and resizing of image files from anywhere, the same way in every stage.
+"""From an image file from anywhere to what a model sees of it, the same way wherever that is done.
 
 Pillow, pillow-heif for HEIC, and nothing of this project: an export ships this file as it is.
 """
@@ -10,6 +10,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from PIL import Image, ImageFile, ImageMath, UnidentifiedImageError
 
@@ -94,6 +95,15 @@ KINDS = tuple(
         (rb"RIFF.{4}WEBP", f"damaged: WebP {UNREADABLE}"),
     )
 )  # fmt: skip
+
+
+class Recipe(NamedTuple):
+    """How the images that a model was trained on were made of photos."""
+
+    size: int  # pixels a side
+    resize: str  # stretch, crop or pad
+    format: str  # jpeg or png: as what the dataset keeps them
+    quality: int  # of a JPEG, 1-100
 
 
 class Refused(ValueError):
@@ -330,8 +340,29 @@ def resize(image: Image.Image, size: int, how: str) -> Image.Image:
     return image.resize((size, size), FILTER, None, REDUCE)
 
 
-def decode_resized(
-    data: bytes, size: int, how: str, max_megapixels: float = MAX_MEGAPIXELS
-) -> Image.Image:
-    """What training and prediction see of a file: see `decode_rgb` and `resize`."""
-    return resize(decode_rgb(data, DRAFT * size, max_megapixels), size, how)
+def encode(image: Image.Image, format: str, quality: int) -> bytes:
+    """The image as JPEG (4:2:0) or PNG without any metadata: the same bytes every time."""
+    buffer = io.BytesIO()
+    if format == "png":
+        image.save(buffer, "PNG", compress_level=3)
+    else:
+        image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def make_stored(data: bytes, recipe: Recipe, max_megapixels: float = MAX_MEGAPIXELS) -> bytes:
+    """From an original file to the one in a dataset; raises as `decode_rgb` does."""
+    return encode(_made_square(data, recipe, max_megapixels), recipe.format, recipe.quality)
+
+
+def as_trained(data: bytes, recipe: Recipe, max_megapixels: float = MAX_MEGAPIXELS) -> Image.Image:
+    """What a model sees of an original file: to the bit what is decoded from `make_stored`."""
+    image = _made_square(data, recipe, max_megapixels)
+    if recipe.format == "png":
+        return image
+    return Image.open(io.BytesIO(encode(image, recipe.format, recipe.quality)), formats=["JPEG"])
+
+
+def _made_square(data: bytes, recipe: Recipe, max_megapixels: float) -> Image.Image:
+    image = decode_rgb(data, DRAFT * recipe.size, max_megapixels)
+    return resize(image, recipe.size, recipe.resize)

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from components.imaging.decoding import MAX_MEGAPIXELS, Refused, decode_resized
+from components.imaging.decoding import MAX_MEGAPIXELS, Recipe, Refused, as_trained
 
 
 class Limits(NamedTuple):
@@ -16,6 +16,9 @@ class Limits(NamedTuple):
     max_file_mb: float = 64.0
 
 
+USUAL = Limits()
+
+
 class Photo(NamedTuple):
     """The pixels of a file, size x size x 3 bytes of RGB, or why there are none."""
 
@@ -23,26 +26,23 @@ class Photo(NamedTuple):
     problem: str
 
 
-USUAL = Limits()
-
-
-def read_photos(size: int, resize: str, paths: list[str], limits: Limits = USUAL) -> list[Photo]:
+def read_photos(recipe: Recipe, paths: list[str], limits: Limits = USUAL) -> list[Photo]:
     """Each file as the model was trained to see it; never raises."""
-    return [read_photo(size, resize, path, limits) for path in paths]
+    return [read_photo(recipe, path, limits) for path in paths]
 
 
-def read_photo(size: int, resize: str, path: str, limits: Limits = USUAL) -> Photo:
+def read_photo(recipe: Recipe, path: str, limits: Limits = USUAL) -> Photo:
     """One file; never raises, whatever its bytes are."""
     try:
         status = Path(path).stat()
         if not stat.S_ISREG(status.st_mode):
             return Photo(b"", "is no file")  # a pipe or a device might never end
-        if not status.st_size:
-            return Photo(b"", "is empty")
         if status.st_size > limits.max_file_mb * 1e6:
             return Photo(b"", f"is too large: {status.st_size / 1e6:.0f} MB")
         data = Path(path).read_bytes()
-        return Photo(decode_resized(data, size, resize, limits.max_megapixels).tobytes(), "")
+        if not data:
+            return Photo(b"", "is empty")
+        return Photo(as_trained(data, recipe, limits.max_megapixels).tobytes(), "")
     except Refused as reason:
         return Photo(b"", f"is {reason}")
     except FileNotFoundError:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from components.predict.network import Classifier
-from components.predict.photos import Limits, Photo, read_photos
+from components.predict.photos import USUAL, Limits, Photo, read_photos
 
 THREADS_AT_MOST = 16  # beyond it they wait for Python's lock
 
@@ -35,7 +35,7 @@ def predict_images(
     paths: Iterable[str],
     batch_size: int,
     workers: int,
-    limits: Limits | None = None,
+    limits: Limits = USUAL,
 ) -> Iterator[Prediction]:
     """One prediction a path, in the order of `paths`, which is read only as far as needed.
 
@@ -43,9 +43,7 @@ def predict_images(
     threads; 0 takes two for each CPU, so that one is ready while another waits for the disk.
     """
     workers = workers or min(2 * _cpus(), THREADS_AT_MOST)
-    read = functools.partial(
-        read_photos, classifier.size, classifier.resize, limits=limits or Limits()
-    )
+    read = functools.partial(read_photos, classifier.recipe, limits=limits)
     for batch, photos in _read_ahead(read, _batches(paths, batch_size), workers):
         probabilities = iter(_predict(classifier, photos))
         for path, photo in zip(batch, photos, strict=True):
@@ -73,7 +71,7 @@ def _read_ahead(
 def _predict(classifier: Classifier, photos: list[Photo]) -> np.ndarray:
     """[N, C] of the N photos that could be read."""
     pixels = b"".join(photo.pixels for photo in photos)
-    shape = (-1, classifier.size, classifier.size, 3)
+    shape = (-1, classifier.recipe.size, classifier.recipe.size, 3)
     images = np.frombuffer(pixels, np.uint8).reshape(shape)
     return classifier(images) if len(images) else np.empty((0, len(classifier.classes)))
 
