@@ -25,7 +25,8 @@ from components.imaging.preview import write_preview
 from components.ingest.layout import File
 from components.ingest.pages import MOST_PICTURES, kind_of, write_left_out_page
 from components.ingest.parameters import Ingest
-from components.ingest.sources import Resolve, Source, open_source
+from components.ingest.sources import open_source, public
+from components.ingest.sources.kind import Resolve, Source
 from components.ingest.verdict import (
     THUMBNAIL,
     Finding,
@@ -205,13 +206,14 @@ def _describe(source: Source, settings: Ingest, images: list[Image]) -> dict[str
         "splits": dict(sorted(Counter(image.split for image in kept if image.split).items())),
         "verdicts": {verdict: verdicts[verdict] for verdict in (FINE, REPAIRED, LEFT_OUT)},
         "reasons": _reasons(images),
+        "notes": source.notes,
         "near_duplicate_groups": len({image.group for image in kept if image.group}),
         "distributions": {
             label: _distributions([image for image in kept if image.label == label])
             for label in classes
         },
         "content": _content(images, root),
-        "parameters": recorded_parameters(settings),
+        "parameters": recorded_parameters(public(settings)),
     }
 
 
@@ -265,5 +267,7 @@ def _log(info: dict[str, Any]) -> None:
         fine + repaired, fine + repaired + left_out, len(info["classes"]), left_out,
         f" ({reasons})" if reasons else "",
     )  # fmt: skip
+    for note in info["notes"]:
+        logger.info("%s", note)
     if info["near_duplicate_groups"]:
         logger.info("%d groups of near duplicates stay together", info["near_duplicate_groups"])

@@ -25,6 +25,7 @@ from components.imaging.decoding import (
 )
 from components.ingest.damage import missing_share
 from components.ingest.layout import File
+from components.runtime.files import read_below
 
 THUMBNAIL = 16  # pixels, side of the grey thumbnail that near duplicates are found by
 DRAFT = 20  # pixels; a JPEG is decoded at the smallest scale that keeps both sides at least so
@@ -59,7 +60,7 @@ def examine_files(root: str, limits: Limits, files: list[File]) -> list[Finding]
         data, problem = b"", file.problem
         if not problem:
             try:
-                data = Path(root, file.path).read_bytes()
+                data = read_below(root, file.path)
             except OSError as error:
                 problem = f"cannot be read: {error.strerror}"
         findings.append(examine(data, file._replace(problem=problem) if problem else file, limits))
