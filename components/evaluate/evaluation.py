@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from components.evaluate import figures
+from components.evaluate.calibration import calibrate
 from components.evaluate.gate import UNOPPOSED, compare, refuse_overlap
 from components.evaluate.inference import Classifier, predict, sample
 from components.evaluate.parameters import Evaluate
@@ -46,12 +47,17 @@ def evaluate_model(
         validation = predict(
             classifier, dataset, "validation", info["classes"], settings.batch_size
         )
+    calibration = {}
+    if settings.temperature_scaling and validation is not None:
+        test, validation, told = calibrate(test, validation, settings.calibration_bins)
+        calibration = {"temperature": told}
     metrics = {
         "classes": test.classes,
         "dataset": info["content"],
         "model": classifier.info.get("content"),
         "parameters": asdict(settings),
         **summarize(test, validation, settings),
+        **calibration,
     }
     if settings.robustness_images:
         images, labels = sample(dataset, test, settings.robustness_images, settings.batch_size)
@@ -122,8 +128,9 @@ def draw_figures(
     if settings.curves:
         drawn["roc"] = figures.roc(test, metrics["per_class"])
         drawn["precision_recall"] = figures.precision_recall(test, metrics["per_class"])
-    scaled = metrics.get("temperature", {}).get("reliability")
-    drawn["reliability"] = figures.reliability(metrics["reliability"], scaled)
+    temperature = metrics.get("temperature", {})
+    raw = temperature.get("without", metrics)["reliability"]
+    drawn["reliability"] = figures.reliability(raw, temperature.get("reliability"))
     history = (
         figures.read_history(model / "history.csv") if (model / "history.csv").is_file() else []
     )

@@ -8,14 +8,10 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader
 
 from components.imaging.framework import keras, tf
+from components.predict.models import temperature_of
 from components.predict.network import Classifier
 
 TEMPLATE = "card.md.jinja"
-RESIZING = {
-    "stretch": "photo = photo.resize(({0}, {0}), Image.Resampling.BILINEAR)",
-    "crop": "photo = ImageOps.fit(photo, ({0}, {0}), Image.Resampling.BILINEAR)",
-    "pad": "photo = ImageOps.pad(photo, ({0}, {0}), Image.Resampling.BILINEAR, (128, 128, 128))",
-}
 FIGURES = ("accuracy", "balanced_accuracy", "log_loss", "auc", "calibration_error")
 OF_CLASS = ("precision", "recall", "f1")
 
@@ -27,6 +23,11 @@ class Known(NamedTuple):
     metrics: dict[str, Any] | None = None  # metrics.json of an evaluation of this model
     evaluation: str = ""  # where that lies
     licence: str | None = None
+
+    @property
+    def temperature(self) -> float | None:
+        """What that evaluation divides the logits by; None where it leaves them as they are."""
+        return temperature_of(self.metrics or {})
 
 
 def write_card(
@@ -44,8 +45,8 @@ def write_card(
     text = environment.get_template(TEMPLATE).render(
         info=classifier.info,
         classes=classifier.classes,
-        size=classifier.size,
-        resize=classifier.resize,
+        recipe=classifier.recipe,
+        temperature=classifier.temperature,
         weights=classifier.network.count_params(),
         dataset=known.dataset,
         trained_on=len(trained_on.read_text().split()) if trained_on.is_file() else 0,
@@ -53,7 +54,6 @@ def write_card(
         figures=_figures(known.metrics) if known.metrics else [],
         evaluation=known.evaluation,
         licence=known.licence,
-        resizing=RESIZING[classifier.resize].format(classifier.size),
         formats=[path.name for path in folder.iterdir()],
         versions={"keras": keras.__version__, "tensorflow": tf.__version__},
         checks=checks,

@@ -78,14 +78,15 @@ def build_raw_dataset(
     with ShardReader(folder) as reader:
         write_preview(folder / "preview.jpg", images, reader)
         pictures = {item.file.path: item.finding.picture for item in seen if item.finding.picture}
-        write_left_out_page(folder / "left_out.html", images, pictures, reader)
+        page = folder / "left_out.html"
+        write_left_out_page(page, images, pictures, reader, settings.max_megapixels)
     _log(info)
     return info
 
 
 def _examine(source: Source, settings: Ingest, writer: ShardWriter | None) -> Iterator[Seen]:
     """The finding on each file, in the source's order; good files go to `writer`."""
-    limits = Limits(settings.max_megapixels, settings.min_side, settings.min_contrast)
+    limits = Limits(*(getattr(settings, name) for name in Limits._fields))
     workers = count_workers(settings.workers, (file.size for file in source.files))
     examine = _examine_packed if writer else _examine_folder
     pictures = MOST_PICTURES

@@ -43,7 +43,11 @@ def kind_of(reason: str) -> str:
 
 
 def write_left_out_page(
-    path: Path, images: list[Image], pictures: dict[str, bytes], reader: ShardReader
+    path: Path,
+    images: list[Image],
+    pictures: dict[str, bytes],
+    reader: ShardReader,
+    max_megapixels: float,
 ) -> None:
     """The files left out by kind of reason; `pictures`: small JPEGs of damaged ones, by path."""
     kinds: dict[str, list[Image]] = defaultdict(list)
@@ -57,7 +61,7 @@ def write_left_out_page(
         for image in members[:MOST_NAMES]:
             picture = b""
             if budget > 0:
-                picture = pictures.get(image.path) or _small(image, reader)
+                picture = pictures.get(image.path) or _small(image, reader, max_megapixels)
                 budget -= bool(picture)
             cells.append(_cell(image, picture))
         more = f"<p>and {len(members) - MOST_NAMES} more" if len(members) > MOST_NAMES else ""
@@ -70,17 +74,17 @@ def write_left_out_page(
     path.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
-def _small(image: Image, reader: ShardReader) -> bytes:
+def _small(image: Image, reader: ShardReader, max_megapixels: float) -> bytes:
     """A small JPEG of an image that is good but left out, such as a duplicate."""
     if not image.width or not image.sha256:
         return b""
+    buffer = io.BytesIO()
     try:
-        picture = decode_rgb(reader.read(image), 2 * TILE)
+        picture = decode_rgb(reader.read(image), 2 * TILE, max_megapixels)
+        picture.thumbnail((TILE, TILE))
+        picture.save(buffer, "JPEG", quality=70)
     except Exception:  # left out because it does not decode: nothing to show
         return b""
-    picture.thumbnail((TILE, TILE))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=70)
     return buffer.getvalue()
 
 

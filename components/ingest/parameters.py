@@ -50,7 +50,10 @@ class Ingest:
     max_file_mb: float = parameter(above=0)
     "Megabytes of one file above which it is left out."
     max_megapixels: float = parameter(above=0, at_most=178)
-    "Millions of pixels of one image above which it is left out."
+    "Millions of pixels of one image above which it is left out, before any is decoded."
+    max_missing_fraction: float = parameter(at_least=0, at_most=1)
+    """Share of a picture, 0-1, that its file may lack, as it ends early or is partly zeros; more,
+    and it is left out."""
     min_side: int = parameter(at_least=1)
     "Pixels of the shorter side below which an image is left out."
     min_contrast: int = parameter(at_least=0, at_most=255)
