@@ -6,6 +6,7 @@ import glob
 import itertools
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,6 +23,11 @@ log = logging.getLogger(__name__)
 STANDARD_INPUT = "-"
 ENDINGS = frozenset(itertools.chain.from_iterable(SUFFIXES.values()))
 HEAD = 32  # bytes by which formats are told
+HEIF = re.compile(rb".{4}ftyp.*(avi[fs]|hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL)
+OTHERS = frozenset(  # endings of pictures that are not decoded, which is worth telling
+    ".jp2 .j2k .jpx .jxl .jxr .psd .xcf .svg .tga .ico .ppm .pgm .exr .hdr .dng .cr2 .cr3 .nef .arw"
+    " .raf .orf .rw2 .pef .srw .raw .dcm .eps .pdf".split()
+)
 
 
 def find_images(images: str) -> tuple[Iterable[str], int | None]:
@@ -69,11 +75,12 @@ def _in_folder(folder: Path) -> list[str]:
 
 def _may_be_image(folder: Path, file: Found) -> bool:
     """By what the file begins with; one that is called an image is told, whatever it is."""
-    if file.problem or os.path.splitext(file.path)[1].lower() in ENDINGS:  # noqa: PTH122  faster
+    ending = os.path.splitext(file.path)[1].lower()  # noqa: PTH122  faster
+    if file.problem or ending in ENDINGS or ending in OTHERS:
         return True
     try:
         with open(below(folder, file.path), "rb") as opened:  # noqa: PTH123  a Path is text
             head = opened.read(HEAD)
     except OSError:
         return True
-    return any(Image.OPEN[name][1](head) for name in FORMATS)
+    return bool(HEIF.match(head)) or any(Image.OPEN[name][1](head) for name in FORMATS)
