@@ -7,6 +7,8 @@ members and the bytes that they expand to are bounded before and while reading.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import lzma
 import stat
 import tarfile
@@ -21,6 +23,7 @@ from components.runtime.schema import BadInput
 ZIP_END = b"PK\x05\x06"  # end-of-central-directory record, 22 bytes and a comment
 ZIP64_END = b"PK\x06\x06"
 ZIP_ENTRY = b"PK\x01\x02"
+SAYS_UTF8 = 0x800  # flag of a zip's member, about its name
 DAMAGE = (
     OSError, EOFError, RuntimeError, NotImplementedError, ValueError,
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError,
@@ -88,11 +91,11 @@ def read(path: Path, wanted: set[int]) -> Iterator[tuple[int, bytes, str]]:
 def _names(path: Path) -> Iterator[tuple[str, int, str]]:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
-                if not info.is_dir():
-                    yield info.filename, info.file_size, _zip_problem(info)
+            files = [info for info in archive.infolist() if not info.is_dir()]
+            for info, name in zip(files, _zip_names(files), strict=True):
+                yield name, info.file_size, _zip_problem(info)
         return
-    with tarfile.open(path) as archive:
+    with tarfile.open(path, encoding="utf-8") as archive:
         for info in archive:
             if not info.isdir():
                 yield info.name, info.size, "" if info.isreg() else "a link or device"
@@ -100,6 +103,39 @@ def _names(path: Path) -> Iterator[tuple[str, int, str]]:
         archive.fileobj.seek(archive.offset)
         if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise tarfile.ReadError("it ends early")  # tarfile itself would not tell
+
+
+def _zip_names(files: list[zipfile.ZipInfo]) -> list[str]:
+    """The names of a zip's files. Where the zip does not tell their encoding, zipfile takes the one
+    of DOS; macOS and Windows in Chinese write UTF-8 and GBK without a word."""
+    silent = {}
+    for place, info in enumerate(files):
+        if not info.flag_bits & SAYS_UTF8 and not info.filename.isascii():
+            with contextlib.suppress(UnicodeEncodeError):  # an extra field had told it
+                silent[place] = info.filename.encode("cp437")
+    encoding = _encoding_of(b"\n".join(silent.values()))
+    return [
+        silent[place].decode(encoding) if encoding and place in silent else info.filename
+        for place, info in enumerate(files)
+    ]
+
+
+def _encoding_of(names: bytes) -> str:
+    """UTF-8, or GBK where most letters are Chinese ones of everyday; empty: neither."""
+    for encoding in ("utf-8", "gb18030"):
+        with contextlib.suppress(UnicodeDecodeError):
+            letters = [letter for letter in names.decode(encoding) if not letter.isascii()]
+            common = sum(letter in _everyday() for letter in letters)
+            if encoding == "utf-8" or 2 * common > len(letters):
+                return encoding
+    return ""
+
+
+@functools.cache
+def _everyday() -> frozenset[str]:
+    """The characters of GB 2312; in European text their pairs of bytes hardly occur."""
+    pairs = (bytes((high, low)) for high in range(0xB0, 0xF8) for low in range(0xA1, 0xFF))
+    return frozenset(pair.decode("gb2312", "ignore") for pair in pairs)
 
 
 def _read_zip(path: Path, wanted: set[int]) -> Iterator[tuple[int, bytes, str]]:
@@ -119,7 +155,7 @@ def _read_zip(path: Path, wanted: set[int]) -> Iterator[tuple[int, bytes, str]]:
 
 
 def _read_tar(path: Path, wanted: set[int]) -> Iterator[tuple[int, bytes, str]]:
-    with tarfile.open(path) as archive:
+    with tarfile.open(path, encoding="utf-8") as archive:
         place = 0
         for info in archive:
             if info.isdir():
