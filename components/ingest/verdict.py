@@ -164,5 +164,6 @@ def _picture(data: bytes, limits: Limits) -> bytes:
 def _damage(error: Exception) -> str:
     """What is wrong, from the error's text in one short line."""
     text = " ".join(str(error).split()) or type(error).__name__
-    kind = "truncated" if "truncated" in text.lower() else "damaged"
+    known = {"truncated": "truncated", "supported": "unusual"}
+    kind = next((kind for word, kind in known.items() if word in text.lower()), "damaged")
     return f"{kind}: {text}"[:100]
