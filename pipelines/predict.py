@@ -52,6 +52,10 @@ class Predict:
     "Images a forward pass."
     workers: int = parameter(at_least=0)
     "Threads that read images; 0: two for each CPU, at most 16."
+    max_megapixels: float = parameter(above=0, at_most=178)
+    "Millions of pixels of one image above which it is skipped; use that of the model's ingest."
+    max_file_mb: float = parameter(above=0)
+    "Megabytes of one file above which it is skipped."
     run: Run = parameter()
 
 
@@ -99,6 +103,7 @@ def _predict(
 ) -> None:
     from components.predict.gallery import Gallery
     from components.predict.output import NONE, ROWS, STANDARD_OUTPUT, name_of, opened
+    from components.predict.photos import Limits
     from components.predict.prediction import predict_images
     from components.runtime.progress import progress
 
@@ -106,7 +111,8 @@ def _predict(
         raise BadInput(f"threshold={settings.threshold}: the model has a class {NONE} itself")
     warnings.simplefilter("ignore")  # Pillow's, of odd files: each gets one line of ours if any
     output, threshold = settings.file or STANDARD_OUTPUT, settings.threshold or 0
-    predictions = predict_images(classifier, paths, settings.batch_size, settings.workers)
+    limits = Limits(settings.max_megapixels, settings.max_file_mb)
+    predictions = predict_images(classifier, paths, settings.batch_size, settings.workers, limits)
     if output != STANDARD_OUTPUT or not sys.stdout.isatty():  # else the bar would be among the rows
         predictions = progress(predictions, total=total, label="predict")
     gallery = Gallery(classifier.classes)

@@ -72,9 +72,9 @@ KINDS = tuple(
         (rb"FUJIFILMCCD-RAW|II.{4}HEAPCCDR|FOVb|\0MRM|IIR[OS]|MMOR|IIU\0|.{4}ftypcrx", RAW),
         (rb"v/1\x01|#\?(RADIANCE|RGBE)", f"HDR image: {CONVERT}"),
         (rb"\0\0[\1\2]\0[\1-\x40]\0|icns", f"icon: {CONVERT}"),
-        (rb"P[1-7F]\s", f"Netpbm image: {CONVERT}"),
-        (rb"DDS |qoif|\x01\xda[\0\1][\1\2]|/\* XPM|BPG\xfb|FLIF|id=ImageMagick|FORM.{4}ILBM|"
-         rb"\x59\xa6\x6a\x95|\n[\0-\5]\x01[\1\2\4\x08]|SIMPLE  =",
+        (rb"P[1-7Ff]\s", f"Netpbm image: {CONVERT}"),
+        (rb"DDS |BLP[12]|qoif|\x01\xda[\0\1][\1\2]|/\* XPM|BPG\xfb|FLIF|id=ImageMagick|"
+         rb"FORM.{4}ILBM|\x59\xa6\x6a\x95|\n[\0-\5]\x01[\1\2\4\x08]|SIMPLE  =",
          f"unusual image format: {CONVERT}"),
         (rb".{128}DICM", f"DICOM image: {CONVERT}"),
         (rb"AT&TFORM", "DjVu document: export its pages as JPEG or PNG"),
@@ -84,8 +84,8 @@ KINDS = tuple(
         (rb"(\xef\xbb\xbf)?\s*<(svg|.{0,4000}<svg)|\x1f\x8b.{0,40}\.svg",
          "SVG drawing: export it as PNG"),
         (rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF", "Windows metafile: export it as PNG"),
-        (rb".{4}(ftyp|moov|mdat|wide)|RIFF.{4}AVI |\x1a\x45\xdf\xa3|FLV\x01|\0\0\x01[\xb3\xba]|"
-         rb"\x30\x26\xb2\x75", "video: save single frames as JPEG"),
+        (rb".{4}(ftyp|moov|mdat|wide|[\x11\x12]\xaf)|RIFF.{4}AVI |\x1a\x45\xdf\xa3|FLV\x01|"
+         rb"\0\0\x01[\xb3\xba]|\x30\x26\xb2\x75", "video: save single frames as JPEG"),
         (rb"PK\x03\x04|Rar!|7z\xbc\xaf|\x1f\x8b|BZh\d1AY|\xfd7zXZ|.{257}ustar",
          "archive: unpack it, or ingest it as an archive"),
         (rb"II[*+]\0|MM\0[*+]", "TIFF of an unusual kind: save it as JPEG or PNG"),
@@ -221,6 +221,8 @@ def opaque(image: ImageFile.ImageFile, mode: str) -> Image.Image:
         if has_alpha(strip):
             strip = strip.convert("RGBA")
             strip = Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip)
+        elif strip.mode == "LAB":
+            strip = strip.convert("RGB")  # the one way out of it
         done.paste(strip.convert(mode), (0, top))
     return done
 

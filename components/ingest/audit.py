@@ -37,6 +37,7 @@ from components.ingest.verdict import (
 from components.runtime.parallel import chunked, count_workers, map_ordered
 from components.runtime.progress import progress
 from components.runtime.schema import BadInput
+from components.runtime.text import printable
 
 logger = logging.getLogger(__name__)
 
@@ -243,13 +244,15 @@ def _distributions(images: list[Image]) -> dict[str, list[float]]:
 def _check_limits(source: Source, settings: Ingest, images: list[Image]) -> None:
     left_out = [image for image in images if image.verdict == LEFT_OUT]
     told = ", ".join(f"{count} {kind}" for kind, count in _reasons(images).items())
-    example = f", such as {left_out[0].path}: {left_out[0].reason}" if left_out else ""
+    example = ""
+    if left_out:
+        example = f", such as {printable(left_out[0].path)}: {printable(left_out[0].reason)}"
     good = Counter(image.label for image in images if image.verdict != LEFT_OUT)
     for label in sorted({file.label for file in source.files if file.label}):
         if good[label] < settings.min_images_per_class:
             raise BadInput(
-                f"{source.told}: class {label} has {good[label]} good images, fewer than "
-                f"ingest.min_images_per_class={settings.min_images_per_class}"
+                f"{source.told}: class {printable(label)} has {good[label]} good images, "
+                f"fewer than ingest.min_images_per_class={settings.min_images_per_class}"
                 + (f" (left out: {told}{example})" if left_out else "")
             )
     if len(left_out) > settings.max_rejected_fraction * len(images):

@@ -6,6 +6,7 @@ below, or lacks the finer scans; of a copy that was broken off, the rest is zero
 
 from __future__ import annotations
 
+import math
 import re
 
 from PIL import Image, ImageFile
@@ -19,11 +20,22 @@ COEFFICIENTS = 64  # of a block, of each component
 NOISE = bytes(range(1, 255)) * 16  # no markers in it
 ZEROS = re.compile(rb"\0+")
 FEW_ZEROS = bytes(16)
+DRAFT = 20  # pixels; a JPEG is decoded at the smallest scale that keeps both sides at least so
 OFFSETS, SIZES, COMPRESSION = 273, 279, 259  # TIFF tags: of strips, and 1 for none
 
 
+def as_grey(image: ImageFile.ImageFile) -> Image.Image:
+    """The decoded image in grey, not turned, a JPEG much reduced.
+
+    Every byte of a JPEG is still read, so damage shows; only the last step is shortened.
+    """
+    if image.format in SHRINKABLE:
+        image.draft("L", (DRAFT, DRAFT))
+    return opaque(image, "L")
+
+
 def missing_share(data: bytes, image: ImageFile.ImageFile, grey: Image.Image) -> float:
-    """From 0 to 1; `grey` is the decoded `image`, not turned, a JPEG perhaps at reduced size."""
+    """From 0 to 1; `grey` is what `as_grey` made of `image`, and that of `data`."""
     if image.format in SHRINKABLE:
         return max(_unscanned(data, image), _zero_tail(data, image), _cut_off(data, grey))
     if image.format in ("WEBP", "HEIF", "AVIF"):
@@ -81,9 +93,8 @@ def _cut_off(data: bytes, grey: Image.Image) -> float:
         return 0.0
     end = _scans(data)[1]
     try:
-        image = open_image(data[:end] + NOISE + data[end:], float("inf"))
-        image.draft("L", grey.size)
-        changed = opaque(image, "L").tobytes() != grey.tobytes()
+        again = as_grey(open_image(data[:end] + NOISE + data[end:], math.inf))
+        changed = again.tobytes() != grey.tobytes()
     except Exception:  # as it came so far, it needed the noise
         changed = True
     return flat / grey.height if changed else 0.0

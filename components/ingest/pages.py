@@ -10,6 +10,7 @@ from pathlib import Path
 
 from components.imaging.dataset import LEFT_OUT, Image, ShardReader
 from components.imaging.decoding import decode_rgb
+from components.runtime.text import printable
 
 MOST_PICTURES = 200  # on the page of files left out; further files are only named
 MOST_NAMES = 5000
@@ -71,7 +72,7 @@ def write_left_out_page(
         )
     left_out = sum(map(len, kinds.values()))
     page = PAGE.format(left_out=left_out, total=len(images), sections="\n".join(sections))
-    path.write_text(page, encoding="utf-8", errors="backslashreplace")
+    path.write_text(page, encoding="utf-8")
 
 
 def _small(image: Image, reader: ShardReader, max_megapixels: float) -> bytes:
@@ -93,9 +94,5 @@ def _cell(image: Image, picture: bytes) -> str:
     if picture:
         data = base64.b64encode(picture).decode()
         shown = f'<img alt="" src="data:image/jpeg;base64,{data}">'
-    path, reason = html.escape(_printable(image.path)), html.escape(_printable(image.reason))
+    path, reason = html.escape(printable(image.path)), html.escape(printable(image.reason))
     return f"<li>{shown}{path}<br><small>{reason}</small></li>"
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()

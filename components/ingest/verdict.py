@@ -23,12 +23,11 @@ from components.imaging.decoding import (
     turn_of,
     was_turned,
 )
-from components.ingest.damage import missing_share
+from components.ingest.damage import as_grey, missing_share
 from components.ingest.layout import File
 from components.runtime.files import read_below
 
 THUMBNAIL = 16  # pixels, side of the grey thumbnail that near duplicates are found by
-DRAFT = 20  # pixels; a JPEG is decoded at the smallest scale that keeps both sides at least so
 PICTURE = 112  # pixels, longer side of a picture on the page of files left out
 
 
@@ -94,10 +93,7 @@ def _examine(data: bytes, path: str, limits: Limits) -> Finding:
         if min(width, height) < limits.min_side:
             return Finding(LEFT_OUT, f"too small: {width}x{height} pixels", "", width, height)
         repairs, turned = _repairs(image), was_turned(image)
-        if image.format in SHRINKABLE:
-            # Every byte of a JPEG is still read, so damage shows; only the last step is shortened.
-            image.draft("L", (DRAFT, DRAFT))
-        grey = opaque(image, "L")
+        grey = as_grey(image)
         darkest, brightest = grey.getextrema()
         small = grey.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
         missing = missing_share(data, image, grey) if brightest > darkest else 0.0
@@ -168,5 +164,6 @@ def _picture(data: bytes, limits: Limits) -> bytes:
 def _damage(error: Exception) -> str:
     """What is wrong, from the error's text in one short line."""
     text = " ".join(str(error).split()) or type(error).__name__
-    kind = "truncated" if "truncated" in text.lower() else "damaged"
+    known = {"truncated": "truncated", "supported": "unusual"}
+    kind = next((kind for word, kind in known.items() if word in text.lower()), "damaged")
     return f"{kind}: {text}"[:100]
