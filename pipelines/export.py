@@ -22,7 +22,7 @@ from typing import Any
 
 from components.runtime.schema import BadInput, parameter
 from pipelines.dag import PETS
-from pipelines.engine.command import command
+from pipelines.engine.command import command, open_store
 
 log = logging.getLogger("pipelines.export")  # whether run or imported
 
@@ -38,7 +38,8 @@ class Export:
     """
 
     model: str = parameter()
-    "A reference of a model, champion, a model's folder, or a model.keras of a run."
+    """The champion (without one the newest model), latest, a reference, the folder of a run or of a
+    model, or a model.keras."""
     folder: str = parameter()
     "The new folder."
     images: str | None = parameter()
@@ -55,18 +56,24 @@ def work(settings: Any) -> None:
     if not target.resolve().parent.is_dir():
         raise BadInput(f"folder={target}: there is no folder {target.parent}")
     photos = []
+    if settings.images is not None and not settings.images.strip():
+        raise BadInput("images=: names none; give an image, a folder or a pattern, or leave it out")
     if settings.images is not None:
         from components.predict.sources import find_images
 
         photos = list(itertools.islice(find_images(settings.images)[0], IMAGES_AT_MOST))
-    from pipelines.engine import models
+    from components.predict.models import find_model
 
-    model = models.model_folder(settings.model, settings.run)
+    with contextlib.redirect_stdout(sys.stderr):  # ClearML tells there what it downloads
+        store = open_store(settings.run)
+        found = find_model(settings.model, store)
+        dataset = store.dataset_info(found.info.get("dataset", ""))
     with _new_folder(target) as folder:
+        from components.export.card import Known
         from components.export.export import export_model
 
-        known = models.known_of(model, settings.model, settings.run, settings.licence)
-        problems = export_model(model, folder, photos, known, settings.run.project)
+        known = Known(dataset, found.metrics or None, found.evaluation, settings.licence)
+        problems = export_model(found.folder, folder, photos, known, settings.run.project)
     log.info("%s: %s", target, ", ".join(sorted(path.name for path in target.iterdir())))
     if problems:
         sys.exit(1)

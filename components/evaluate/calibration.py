@@ -5,12 +5,15 @@ Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", https://arx
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from components.evaluate.predictions import SMALLEST
+from components.evaluate.predictions import SMALLEST, Predictions
+
+SIGNIFICANT = 3.84  # 95 % quantile of chi-squared with one degree of freedom
 
 
 def bin_of(confidence: np.ndarray, bins: int) -> np.ndarray:
@@ -44,6 +47,37 @@ def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarra
     logits = np.log(np.maximum(probabilities, SMALLEST)) / temperature
     scaled = np.exp(logits - logits.max(axis=1, keepdims=True))
     return scaled / scaled.sum(axis=1, keepdims=True)
+
+
+def calibrate(
+    test: Predictions, validation: Predictions, bins: int
+) -> tuple[Predictions, Predictions, dict[str, Any]]:
+    """Both with the temperature that fits the validation images, and what it changes on the test.
+
+    They come as they were when no temperature fits these significantly better than none
+    (likelihood ratio test): with few images the best one is mostly chance.
+    """
+    temperature = fit_temperature(validation.probabilities, validation.labels)
+    if temperature is None:
+        return test, validation, {"temperature": None, "applied": False}
+    temperature = round(temperature, 6)  # as metrics.json tells it to who predicts
+    test_too, validation_too = (
+        replace(p, probabilities=with_temperature(p.probabilities, temperature))
+        for p in (test, validation)
+    )
+    gain = validation.losses.sum() - validation_too.losses.sum()
+    applied = bool(2 * gain > SIGNIFICANT)
+    told = {"temperature": temperature, "applied": applied, **_of(test_too, bins)}
+    told["without"] = _of(test, bins)
+    return *((test_too, validation_too) if applied else (test, validation)), told
+
+
+def _of(test: Predictions, bins: int) -> dict[str, Any]:
+    return {
+        "log_loss": test.losses.mean(),
+        "calibration_error": calibration_error(test.confidence, test.correct, bins),
+        "reliability": reliability(test.confidence, test.correct, bins),
+    }
 
 
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float | None:

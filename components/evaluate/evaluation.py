@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from components.evaluate import figures
+from components.evaluate.calibration import calibrate
 from components.evaluate.gate import UNOPPOSED, compare, refuse_overlap
 from components.evaluate.inference import Classifier, predict, sample
 from components.evaluate.parameters import Evaluate
@@ -48,12 +49,17 @@ def evaluate_model(
         validation = predict(
             classifier, dataset, "validation", info["classes"], settings.batch_size
         )
+    calibration = {}
+    if settings.temperature_scaling and validation is not None:
+        test, validation, told = calibrate(test, validation, settings.calibration_bins)
+        calibration = {"temperature": told}
     metrics = {
         "classes": test.classes,
         "dataset": info["content"],
         "model": classifier.info.get("content"),
         "parameters": asdict(settings),
         **summarize(test, validation, settings),
+        **calibration,
     }
     if settings.robustness_images:
         images, labels = sample(dataset, test, settings.robustness_images, settings.batch_size)
@@ -84,14 +90,22 @@ def evaluate_model(
     for name, figure in drawn.items():
         figures.save_png(figure, folder / "figures" / f"{name}.png")
     write_report(folder, model, dataset, classifier, test, validation, metrics, drawn, settings)
+    _log(metrics)
+    return metrics
+
+
+def _log(metrics: dict[str, Any]) -> None:
+    balanced = 100 * metrics["balanced_accuracy"]
     log.info(
-        "%d of %d test images right (%.1f %%), log loss %.3f",
+        "%s%d of %d test images right (%.1f %%; always %s: %.1f %%), log loss %.3f",
+        f"balanced accuracy {balanced:.1f} %; " if metrics["headline"] != "accuracy" else "",
         metrics["correct"],
         metrics["images"],
         100 * metrics["accuracy"],
+        metrics["majority_class"],
+        100 * metrics["majority_accuracy"],
         metrics["log_loss"],
     )
-    return metrics
 
 
 def predict_with_champion(
@@ -124,8 +138,9 @@ def draw_figures(
     if settings.curves:
         drawn["roc"] = figures.roc(test, metrics["per_class"])
         drawn["precision_recall"] = figures.precision_recall(test, metrics["per_class"])
-    scaled = metrics.get("temperature", {}).get("reliability")
-    drawn["reliability"] = figures.reliability(metrics["reliability"], scaled)
+    temperature = metrics.get("temperature", {})
+    raw = temperature.get("without", metrics)["reliability"]
+    drawn["reliability"] = figures.reliability(raw, temperature.get("reliability"))
     history = (
         figures.read_history(model / "history.csv") if (model / "history.csv").is_file() else []
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,19 +17,11 @@ from components.evaluate.inference import Classifier
 from components.evaluate.predictions import Predictions
 from components.imaging.dataset import Image, ShardReader, load_images
 from components.imaging.decoding import decode_rgb
+from components.imaging.html import as_data
 
-THUMBNAIL = 192  # pixels, the longer side at most
 TILE, FRAME, GAP = 76, 5, 4  # pixels, of the wall
 COLUMNS, ROWS = 15, 4  # tiles of the wall at most
 SAMPLES_AT_MOST = 120  # training images in all, so that the report stays small with many classes
-
-
-def as_data(picture: Picture.Image, at_most: int = THUMBNAIL, format: str = "JPEG") -> str:
-    """A picture of at most so many pixels a side as a data address."""
-    picture.thumbnail((at_most, at_most))
-    with io.BytesIO() as file:
-        picture.save(file, format, quality=82)
-        return f"data:image/{format.lower()};base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def file_as_data(path: Path) -> str:

@@ -23,7 +23,8 @@ class Evaluate:
     calibration_bins: int = parameter(at_least=2, at_most=100)
     "Bins of the reliability diagram and of the calibration error."
     temperature_scaling: bool = parameter()
-    "Fit a temperature on the validation images and say what it would change."
+    """Fit a temperature on the validation images; where it is clearly better, the probabilities of
+    the evaluation, of predictions and of exports are those with it."""
     curves: bool = parameter()
     "ROC and precision-recall curves with their areas."
     wanted_precision: float | None = parameter(above=0, at_most=1)

@@ -9,7 +9,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
@@ -20,12 +19,11 @@ from components.evaluate.labels import probable_label_errors
 from components.evaluate.parameters import Evaluate
 from components.evaluate.predictions import Predictions
 from components.imaging.dataset import load_info
+from components.imaging.html import page, percent
 from components.runtime.schema import to_text
 
-TEMPLATE = "report.html.jinja"
+TEMPLATE = Path(__file__).with_name("report.html.jinja")
 CELLS_AT_MOST = figures.WRITTEN_AT_MOST  # classes; a larger confusion matrix is a picture
-SPACE = "\u202f"  # narrow, not broken
-MISSING = "n/a"
 
 
 def write_report(
@@ -41,21 +39,7 @@ def write_report(
 ) -> None:
     """Write `report.html` into `folder`; its figures are those of `metrics` and `drawn`."""
     info = load_info(dataset)
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "percent": percent,
-        "number": number,
-        "percents": percents,
-        "numbers": numbers,
-        "text": to_text,
-    }
-    page = environment.get_template(TEMPLATE).render(
+    values = dict(
         metrics=metrics,
         intervals=metrics["intervals"],
         chance_loss=math.log(len(test.classes)),
@@ -69,6 +53,7 @@ def write_report(
             if name != "confusion_matrix"
         },
         confusion=_confusion(folder, metrics),
+        numbered=figures.numbered(test.classes),
         wall=wall(dataset, test) if settings.gallery_size else None,
         galleries=list(_galleries(dataset, classifier, test, validation, settings)),
         samples=samples(dataset, test.classes, settings.samples_per_class)
@@ -83,17 +68,15 @@ def write_report(
             "Evaluation": asdict(settings),
         },
     )
-    (folder / "report.html").write_text(page.lstrip(), encoding="utf-8")
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """`0.9512` as `95.1 %`."""
-    return MISSING if share is None else f"{100 * share:.{digits}f}{SPACE}%"
+    filters = {"number": number, "percents": percents, "numbers": numbers, "text": to_text}
+    (folder / "report.html").write_text(
+        page(TEMPLATE, values, filters), "utf-8", "backslashreplace"
+    )
 
 
 def number(value: float | None) -> str:
     """`0.1234` as `0.123`."""
-    return MISSING if value is None else f"{value:.3f}"
+    return "n/a" if value is None else f"{value:.3f}"
 
 
 def percents(interval: list[float] | None) -> str:

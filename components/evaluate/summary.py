@@ -8,12 +8,7 @@ from typing import Any
 import numpy as np
 
 from components.evaluate.bootstrap import Bootstrap, intervals, threshold_intervals
-from components.evaluate.calibration import (
-    calibration_error,
-    fit_temperature,
-    reliability,
-    with_temperature,
-)
+from components.evaluate.calibration import reliability
 from components.evaluate.labels import probable_label_errors
 from components.evaluate.metrics import measure, most_confused, thresholds
 from components.evaluate.parameters import Evaluate
@@ -36,8 +31,6 @@ def summarize(
     found["intervals"] = intervals(test, boot, bins) if boot else {}
     found["most_confused"] = most_confused(found["confusion_matrix"], test.classes, at_most=10)
     found["reliability"] = reliability(test.confidence, test.correct, bins)
-    if settings.temperature_scaling and validation is not None:
-        found["temperature"] = _temperature(test, validation, bins)
     if settings.wanted_precision is not None and validation is not None:
         found["thresholds"] = thresholds(validation, test, settings.wanted_precision)
         if boot:
@@ -71,23 +64,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return round(value, 6) if math.isfinite(value) else None
     return value
-
-
-def _temperature(test: Predictions, validation: Predictions, bins: int) -> dict[str, Any]:
-    """The temperature that fits the validation images, and the test figures with it."""
-    temperature = fit_temperature(validation.probabilities, validation.labels)
-    if temperature is None:
-        return {"temperature": None}
-    scaled = Predictions(
-        test.images,
-        test.classes,
-        test.labels,
-        with_temperature(test.probabilities, temperature),
-        test.sharpness,
-    )
-    return {
-        "temperature": temperature,
-        "log_loss": scaled.losses.mean(),
-        "calibration_error": calibration_error(scaled.confidence, scaled.correct, bins),
-        "reliability": reliability(scaled.confidence, scaled.correct, bins),
-    }

@@ -10,7 +10,7 @@ import numpy as np
 
 from components.export.card import Known, write_card
 from components.export.formats import FORMATS, TOLERANCE, largest_difference, made_up_images
-from components.export.serving import write_serving
+from components.export.serving import prepare_code, write_serving
 from components.predict.network import Classifier
 from components.predict.photos import read_photos
 from components.runtime.schema import BadInput
@@ -28,12 +28,15 @@ def export_model(
     Each format is checked on `photos`, or on made-up images without any; one that predicts
     otherwise is removed.
     """
-    classifier = Classifier(model)
-    images = _photos(classifier, photos) if photos else made_up_images(classifier.size)
+    classifier = Classifier(model, known.temperature)
+    images = _photos(classifier, photos) if photos else made_up_images(classifier.recipe.size)
     kind = "photos" if photos else "made-up images"
     for name in KEPT:
         if (model / name).is_file():
             shutil.copyfile(model / name, folder / name)
+    if classifier.temperature:
+        classifier.network.save(folder / "model.keras")
+    (folder / "prepare.py").write_text(prepare_code(classifier.recipe), encoding="utf-8")
     (folder / "classes.txt").write_text("".join(f"{n}\n" for n in classifier.classes), "utf-8")
     checks, problems = [], []
     for format in FORMATS:
@@ -56,18 +59,18 @@ def export_model(
     tflite = folder / "model.tflite"
     if tflite.is_file():
         serving = folder / "serving"
-        write_serving(serving, tflite, classifier.resize, classifier.classes, project)
+        write_serving(serving, tflite, classifier.recipe, classifier.classes, project)
     write_card(folder, classifier, model, known, checks)
     return problems
 
 
 def _photos(classifier: Classifier, paths: list[str]) -> np.ndarray:
     """[N, H, W, 3] uint8 of those that can be read."""
-    read = read_photos(classifier.size, classifier.resize, paths)
+    read = read_photos(classifier.recipe, paths)
     pixels = b"".join(photo.pixels for photo in read)
     if not pixels:
         raise BadInput(f"images: none of {len(paths)} files is a readable image")
-    shape = (-1, classifier.size, classifier.size, 3)
+    shape = (-1, classifier.recipe.size, classifier.recipe.size, 3)
     return np.frombuffer(pixels, np.uint8).reshape(shape)
 
 

@@ -39,7 +39,7 @@ def write_saved_model(classifier: Classifier, path: Path) -> None:
 
 def write_tflite(classifier: Classifier, path: Path) -> None:
     """The model without its first resizing: TensorFlow Lite has none without aliasing."""
-    inputs = keras.Input((classifier.size, classifier.size, 3), name="image")
+    inputs = keras.Input((classifier.recipe.size, classifier.recipe.size, 3), name="image")
     _export(keras.Model(inputs, classifier.core(inputs)), path, "litert")
 
 

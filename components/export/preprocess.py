@@ -16,9 +16,9 @@ import urllib.request
 
 import numpy as np
 
-from components.imaging.decoding import decode_resized
+from components.imaging.decoding import Recipe, as_trained
 
-RESIZE = "stretch"
+RECIPE = Recipe(size=64, resize="stretch", format="png", quality=0)
 BYTES_AT_MOST = 30_000_000  # of a file
 SECONDS = 10  # for an address to answer
 # Addresses to fetch from must begin with one of these, comma-separated; none if it is not set, as
@@ -38,15 +38,14 @@ class Preprocess:
         from ai_edge_litert.interpreter import Interpreter
 
         interpreter = Interpreter(str(local_file_name))
-        _, self._height, self._width, _ = interpreter.get_input_details()[0]["shape"]
         self._run = interpreter.get_signature_runner()
         return self._run
 
     def preprocess(self, body, state, collect_custom_statistics_fn=None) -> np.ndarray:
-        """[1, H, W, 3] float32: the image as the model was trained to see it."""
+        """[1, size, size, 3] float32: the image as the model was trained to see it."""
         data = _file_of(body)
         try:
-            image = decode_resized(data, int(self._height), RESIZE)
+            image = as_trained(data, RECIPE)
         except Exception as error:  # damaged files raise almost anything; the client is told
             raise ValueError(f"not a readable image ({type(error).__name__})") from None
         return np.asarray(image, np.float32)[None]

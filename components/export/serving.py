@@ -7,6 +7,7 @@ from pathlib import Path
 
 from components.export import preprocess
 from components.imaging import decoding
+from components.imaging.decoding import Recipe
 
 README = """\
 # Serving this model with ClearML Serving
@@ -46,13 +47,26 @@ environment variable `{allowed}` (comma-separated); none is allowed without it.
 """
 
 
+PREPARE = '''"""From a photo to what the model takes: `as_trained(data, RECIPE)`, as in training.
+
+Needs Pillow alone.
+"""
+
+from __future__ import annotations
+
+{code}
+
+RECIPE = {recipe}
+'''
+
+
 def write_serving(
-    folder: Path, tflite: Path, resize: str, classes: list[str], project: str
+    folder: Path, tflite: Path, recipe: Recipe, classes: list[str], project: str
 ) -> None:
     """Fill the new `folder`."""
     folder.mkdir()
     shutil.copyfile(tflite, folder / "model.tflite")
-    (folder / "preprocess.py").write_text(preprocess_code(resize), encoding="utf-8")
+    (folder / "preprocess.py").write_text(preprocess_code(recipe), encoding="utf-8")
     share = round(1 / len(classes), 2)
     answer = {"predicted": classes[0], "probabilities": dict.fromkeys(classes, share)}
     text = README.format(
@@ -65,15 +79,25 @@ def write_serving(
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
-def preprocess_code(resize: str) -> str:
-    """One file without imports of this project: the module `preprocess` with `images` within."""
+def prepare_code(recipe: Recipe) -> str:
+    """One file for everybody who uses the model without this project."""
+    return PREPARE.format(code=_decoding(), recipe=recipe)
+
+
+def preprocess_code(recipe: Recipe) -> str:
+    """The module `preprocess` as one file without imports of this project."""
     code = Path(preprocess.__file__).read_text(encoding="utf-8")
-    images = Path(decoding.__file__).read_text(encoding="utf-8")
-    _, _, images = images.partition("from __future__ import annotations\n")
     for old, new in (
-        ("from components.imaging.decoding import decode_resized\n", images.strip() + "\n"),
-        ('RESIZE = "stretch"\n', f'RESIZE = "{resize}"\n'),
+        ("from components.imaging.decoding import Recipe, as_trained\n", f"{_decoding()}\n"),
+        (f"RECIPE = {preprocess.RECIPE}\n", f"RECIPE = {recipe}\n"),
     ):
+        old = old.replace("'", '"')
         assert code.count(old) == 1, old
         code = code.replace(old, new)
     return code
+
+
+def _decoding() -> str:
+    """The module `decoding` without its first lines."""
+    code = Path(decoding.__file__).read_text(encoding="utf-8")
+    return code.partition("from __future__ import annotations\n")[2].strip()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from components.imaging.decoding import Recipe
 from components.imaging.framework import keras
 from components.runtime.files import read_json
 from components.runtime.schema import BadInput
+
+STORED_AS = "stored_as_{}_{}"  # name of the layer that tells format and quality of the dataset
 
 
 class Loaded(NamedTuple):
@@ -46,6 +50,24 @@ def as_columns(network: keras.Model, classes: list[str]) -> keras.Model:
     """The same model with one output [B, C] in the order of `classes`."""
     columns = keras.ops.stack([network.output[name] for name in classes], axis=1)
     return keras.Model(network.inputs, columns)
+
+
+def recipe_of(network: keras.Model) -> Recipe:
+    """How the training images were made of photos, as the model's own first layers tell.
+
+    The size is 0 where they don't; without a word of their encoding they were kept losslessly.
+    """
+    recipe = Recipe(0, "stretch", "png", 0)
+    for operation in network.operations:
+        if type(operation).__name__ == "Resize":
+            crop, pad = operation.crop_to_aspect_ratio, operation.pad_to_aspect_ratio
+            way = "crop" if crop else "pad" if pad else "stretch"
+            recipe = recipe._replace(size=min(operation.size), resize=way)
+        elif told := re.fullmatch(STORED_AS.format("(jpeg|png)", r"(\d+)"), operation.name):
+            recipe = recipe._replace(format=told[1], quality=int(told[2]))
+        if operation.name == "resized":
+            break
+    return recipe
 
 
 def _unreadable(path: Path, error: Exception) -> str:

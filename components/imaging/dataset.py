@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from components.runtime.files import read_below
 from components.runtime.schema import parameters_of
 
 SPLITS = ("train", "validation", "test")
@@ -119,7 +120,7 @@ class ShardReader:
         if not image.shard:
             if self._root is None:
                 raise FileNotFoundError(f"{image.path}: neither packed nor below a root folder")
-            return (self._root / image.path).read_bytes()
+            return read_below(self._root, image.path)
         file = self._files.get(image.shard)
         if file is None:
             opened = os.open(self._shards / image.shard, os.O_RDONLY)

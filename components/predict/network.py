@@ -6,28 +6,38 @@ from pathlib import Path
 
 import numpy as np
 
-from components.imaging.classifier import as_columns, load_classifier
+from components.imaging.classifier import as_columns, load_classifier, recipe_of
 from components.imaging.framework import keras, tf
 from components.runtime.schema import BadInput
+
+CALIBRATED = "calibrated"  # name of the layer of a model with a temperature within
+SMALLEST = 1e-7  # probabilities are clipped here before a logarithm, as the evaluation does
 
 
 class Classifier:
     """Square RGB images 0-255 in, probabilities of `classes` out.
 
-    `size` (pixels a side) and `resize` (stretch, crop or pad) tell how the training images were
-    made of photos: a photo must come the same way (`components.imaging.decoding.decode_resized`).
+    `recipe` tells how the training images were made of photos: a photo must come the same way
+    (`components.imaging.decoding.as_trained`).
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Load `model.keras`, and `model.json` where it is; `BadInput` when they can't be used."""
+    def __init__(self, folder: Path, temperature: float | None = None) -> None:
+        """Load `model.keras`, and `model.json` where it is; `BadInput` when they can't be used.
+
+        `temperature` is what an evaluation divides the logits by; a model that was exported with
+        one has it within.
+        """
         self.info, self.classes, self.network = load_classifier(folder, with_info=False)
-        self.size, self.resize = _training_images(self.network)
-        self.size = self.size or min(self.info.get("image_size", [0]))
-        if not self.size:
+        self.temperature = None if _is_calibrated(self.network) else temperature
+        if self.temperature:
+            self.network = _calibrated(self.network, self.classes, self.temperature)
+        recipe = recipe_of(self.network)
+        self.recipe = recipe._replace(size=recipe.size or min(self.info.get("image_size", [0])))
+        if not self.recipe.size:
             raise BadInput(f"{folder}: the size of the model's images is not known")
         self.core = _without_resizing(self.network)
         forward = as_columns(self.core, self.classes)
-        shape = tf.TensorSpec([None, self.size, self.size, 3], tf.float32)
+        shape = tf.TensorSpec([None, self.recipe.size, self.recipe.size, 3], tf.float32)
         self._forward = tf.function(
             lambda images: tf.cast(forward(images, training=False), tf.float32),
             input_signature=[shape],
@@ -38,16 +48,17 @@ class Classifier:
         return self._forward(tf.cast(images, tf.float32)).numpy()
 
 
-def _training_images(network: keras.Model) -> tuple[int, str]:
-    """Side and way of resizing of the training images, as the model's own first layers tell.
+def _is_calibrated(network: keras.Model) -> bool:
+    return any(layer.name == CALIBRATED for layer in network.layers)
 
-    The side is 0 where they don't.
-    """
-    for operation in network.operations:
-        if type(operation).__name__ == "Resize":
-            crop, pad = operation.crop_to_aspect_ratio, operation.pad_to_aspect_ratio
-            return min(operation.size), "crop" if crop else "pad" if pad else "stretch"
-    return 0, "stretch"
+
+def _calibrated(network: keras.Model, classes: list[str], temperature: float) -> keras.Model:
+    """As `components.evaluate.calibration.with_temperature`, as a part of the model."""
+    stacked = keras.ops.stack([network.output[name] for name in classes], axis=1)
+    logits = keras.ops.log(keras.ops.maximum(stacked, SMALLEST)) / temperature
+    scaled = keras.layers.Softmax(name=CALIBRATED, dtype="float32")(logits)
+    named = {name: scaled[:, place] for place, name in enumerate(classes)}
+    return keras.Model(network.inputs, named, name=network.name)
 
 
 def _without_resizing(network: keras.Model) -> keras.Model:

@@ -16,23 +16,24 @@ import numpy as np
 
 from components.runtime.schema import BadInput
 
-Write = Callable[[str, np.ndarray], None]
+Write = Callable[[str, str, np.ndarray], None]  # path, predicted, probabilities
+
+STANDARD_OUTPUT = "-"
+NONE = "none of them"  # what a photo is called that no class is probable enough for
 
 
-def check_free(name: str | None) -> None:
+def check_free(name: str, parameter: str) -> None:
     """`BadInput` if a file of that name can't be written: it exists, or its folder does not."""
-    if name is None:
-        return
     if os.path.lexists(name):
-        raise BadInput(f"file={name}: exists already; name another file, or remove it")
+        raise BadInput(f"{parameter}={name}: exists already; name another file, or remove it")
     if not Path(name).resolve().parent.is_dir():
-        raise BadInput(f"file={name}: there is no folder {Path(name).parent}")
+        raise BadInput(f"{parameter}={name}: there is no folder {Path(name).parent}")
 
 
 @contextlib.contextmanager
-def opened(name: str | None) -> Iterator[TextIO]:
+def opened(name: str, parameter: str) -> Iterator[TextIO]:
     """Standard output, or a file that appears under its name when all is written."""
-    if name is None:
+    if name == STANDARD_OUTPUT:
         text = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
         sys.stdout.reconfigure(**text, line_buffering=True)
         yield sys.stdout
@@ -42,12 +43,12 @@ def opened(name: str | None) -> Iterator[TextIO]:
     try:
         with temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             yield file
-        check_free(name)  # it may have come to be in the meantime
+        check_free(name, parameter)  # it may have come to be in the meantime
         temporary.rename(path)
     except OSError as error:
         if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise BadInput(f"file={name}: can't be written ({error.strerror})") from None
+        raise BadInput(f"{parameter}={name}: can't be written ({error.strerror})") from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -57,10 +58,9 @@ def csv_rows(file: TextIO, classes: list[str]) -> Write:
     table = csv.writer(file, lineterminator="\n")
     header = [["path", "predicted", *classes]]
 
-    def write(path: str, probabilities: np.ndarray) -> None:
+    def write(path: str, predicted: str, probabilities: np.ndarray) -> None:
         while header:
             table.writerow(header.pop())
-        predicted = classes[int(probabilities.argmax())]
         table.writerow([path, predicted, *(f"{value:.6f}" for value in probabilities)])
 
     return write
@@ -69,17 +69,19 @@ def csv_rows(file: TextIO, classes: list[str]) -> Write:
 def json_rows(file: TextIO, classes: list[str]) -> Write:
     """One object a line: path, predicted, and probabilities by class."""
 
-    def write(path: str, probabilities: np.ndarray) -> None:
+    def write(path: str, predicted: str, probabilities: np.ndarray) -> None:
         named = zip(classes, (round(float(value), 6) for value in probabilities), strict=True)
-        row = {
-            "path": path,
-            "predicted": classes[int(probabilities.argmax())],
-            "probabilities": dict(named),
-        }
+        row = {"path": path, "predicted": predicted, "probabilities": dict(named)}
         text = json.dumps(row, ensure_ascii=False)
         file.write(text.encode("utf-8", "backslashreplace").decode() + "\n")  # \udc80: JSON's own
 
     return write
+
+
+def name_of(probabilities: np.ndarray, classes: list[str], threshold: float) -> str:
+    """The most probable class, or `NONE` where even that one is less probable than `threshold`."""
+    best = int(probabilities.argmax())
+    return classes[best] if probabilities[best] >= threshold else NONE
 
 
 ROWS: dict[str, Callable[[TextIO, list[str]], Write]] = {"csv": csv_rows, "jsonl": json_rows}

@@ -1,4 +1,4 @@
-"""Files that are never seen half-written, and folders that are sealed: unaltered, or found out."""
+"""Files by names of any bytes, never seen half-written; and folders that are sealed."""
 
 from __future__ import annotations
 
@@ -38,6 +38,22 @@ def written(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def as_text(name: bytes) -> str:
+    """A file's name as text, the same in every locale; what is not UTF-8 becomes surrogates."""
+    return name.decode("utf-8", "surrogateescape")
+
+
+def below(root: str | os.PathLike[str], path: str) -> bytes:
+    """The file at the posix `path` below `root`, in bytes: text would depend on the locale."""
+    return os.path.join(os.fsencode(root), path.encode("utf-8", "surrogateescape"))  # noqa: PTH118
+
+
+def read_below(root: str | os.PathLike[str], path: str) -> bytes:
+    """The bytes of that file; OSError when it can't be read."""
+    with open(below(root, path), "rb") as file:  # noqa: PTH123  a Path is text
+        return file.read()
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -59,13 +59,15 @@ def train_classifier(
         train, validation = load_source(dataset, "train"), load_source(dataset, "validation")
     save_augmentation(first_image(train), settings, folder / "augmentation.png")
     strategy = all_devices()
+    made = info["parameters"]
     with clock("build"), strategy.scope():
         classifier = build_classifier(
             settings,
             len(info["classes"]),
             tuple(info["image_size"]),
-            info["parameters"]["resize"],
+            made["resize"],
             find,
+            (made["format"], made["quality"]),
         )
         trained = fast_copy(classifier, settings, strategy.num_replicas_in_sync)
     history = History(folder)

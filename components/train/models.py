@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from components.imaging.classifier import STORED_AS
 from components.imaging.framework import keras
 from components.runtime.schema import BadInput
 from components.train.parameters import BACKBONES, Train
@@ -66,8 +67,12 @@ def build_classifier(
     image_size: tuple[int, int],
     resize: str = "stretch",
     find: FindWeights = find_weights,
+    stored_as: tuple[str, int] = ("png", 0),
 ) -> keras.Model:
-    """A classifier with its starting weights; `BadInput` when these can't be had."""
+    """A classifier with its starting weights; `BadInput` when these can't be had.
+
+    `stored_as` is format and quality of the training images: the model tells them to who predicts.
+    """
     architecture = ARCHITECTURES[settings.architecture]
     if architecture.application and min(image_size) < SMALLEST:
         raise BadInput(
@@ -77,6 +82,7 @@ def build_classifier(
     inputs = keras.Input((None, None, 3), name="image")
     # Not layers.Resizing: it would make model(images) run batch norm in training mode (Keras 3.15).
     resized = keras.ops.image.resize(inputs, image_size, antialias=True, **RESIZE[resize])
+    resized = layers.Identity(name=STORED_AS.format(*stored_as))(resized)
     resized = layers.Identity(name="resized")(resized)
     scaled = architecture.scaling(resized)
     if architecture.application is None:

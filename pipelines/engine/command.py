@@ -31,6 +31,7 @@ from components.runtime.schema import (
     unknown_name,
 )
 from components.runtime.stores import Store
+from components.runtime.text import Formatter, printable
 from pipelines.engine.parameters import CONF, RUN, Run, flatten
 from pipelines.engine.pipeline import Pipeline
 
@@ -47,7 +48,9 @@ def command(pipeline: Pipeline, schema: type, name: str, work: Callable[[Any], N
     if {"-h", "--help"} & set(sys.argv):
         print(_help_text(with_run(pipeline, schema), name))
         return
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    told = logging.StreamHandler(sys.stderr)
+    told.setFormatter(Formatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[told])
     for package in ("components", "pipelines"):
         logging.getLogger(package).setLevel(logging.INFO)
     with refusing(lambda problem: BadInput(" ".join(problem.split()))):
@@ -130,7 +133,7 @@ def refusing(explain: Callable[[str], BadInput]) -> Iterator[None]:
 
 def refuse(problem: object) -> NoReturn:
     """End with one line that says what to change."""
-    print(f"error: {problem}", file=sys.stderr)
+    print(f"error: {printable(str(problem))}", file=sys.stderr)
     sys.exit(BAD_INPUT)
 
 

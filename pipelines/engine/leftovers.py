@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import shutil
 import time
 from collections.abc import Callable, Collection
@@ -156,10 +155,10 @@ def _tasks(project: str) -> list[dict[str, Any]]:
 def _models(project: str) -> list[dict[str, Any]]:
     from clearml.backend_api.session.client import APIClient
 
-    client, name = APIClient(), f"^{re.escape(steps_project(project))}$"
-    inside = [each.id for each in client.projects.get_all(name=name, search_hidden=True)]
-    fields = ["id", "name", "ready", "last_update"]
-    found = client.models.get_all(project=inside, only_fields=fields) if inside else []
+    from components.runtime.stores.server_champions import models_of
+
+    ours, fields = models_of(project), ["id", "name", "ready", "last_update"]
+    found = APIClient().models.get_all(id=ours, only_fields=fields) if ours else []
     return [model.to_dict() for model in found]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from components.export import export
 from components.export.card import Known
-from components.export.formats import FORMATS, TOLERANCE, load_saved_model, made_up_images
+from components.export.formats import FORMATS, load_saved_model, made_up_images
 from components.imaging.framework import keras
 from components.predict.network import Classifier
 from tests.predict.builders import CLASSES
@@ -22,6 +22,7 @@ def test_what_is_delivered(exported: Path, model: Path) -> None:
         "model.keras",
         "model.tflite",
         "model_card.md",
+        "prepare.py",
         "saved_model",
         "serving",
     }
@@ -38,7 +39,7 @@ def test_a_format_gives_the_probability_of_each_class_by_name(exported: Path, fo
     assert sorted(found) == CLASSES
     for name in CLASSES:
         assert found[name].shape == (5,)
-        np.testing.assert_allclose(found[name], wanted[name], atol=TOLERANCE)
+        np.testing.assert_allclose(found[name], wanted[name], atol=1e-5)
 
 
 def test_a_saved_model_takes_images_of_any_size(exported: Path) -> None:

@@ -11,10 +11,9 @@ import pytest
 from PIL import Image
 
 from components.imaging.dataset import FINE, LEFT_OUT, REPAIRED
-from components.imaging.decoding import decode_rgb
+from components.imaging.decoding import Recipe, decode_rgb, make_stored
 from components.ingest.layout import File
 from components.ingest.verdict import THUMBNAIL, Finding, Limits, examine
-from components.preprocess.images import process
 from tests.ingest.builders import encoded, photo
 
 LIMITS = Limits(max_megapixels=1, min_side=16, min_contrast=8)
@@ -97,7 +96,7 @@ def test_what_decodes_is_fine_or_repaired(data: bytes, path: str, reason: str) -
     assert (found.verdict, found.reason) == (REPAIRED if reason else FINE, reason)
     assert len(found.thumbnail) == THUMBNAIL**2
     assert (found.width, found.height) == decode_rgb(data).size
-    process(data, 16, "stretch", "jpeg", 90)
+    make_stored(data, Recipe(16, "stretch", "jpeg", 90))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -166,5 +165,5 @@ def test_2000_mutated_files_get_a_verdict_and_do_not_crash() -> None:
         assert found.verdict in (FINE, REPAIRED, LEFT_OUT)
         assert bool(found.reason) or found.verdict == FINE
         if found.verdict != LEFT_OUT:  # what passes the audit is good for preprocess
-            process(data, 16, "stretch", "jpeg", 90)
+            make_stored(data, Recipe(16, "stretch", "jpeg", 90))
         assert time.monotonic() - start < 10

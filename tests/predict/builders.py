@@ -14,7 +14,11 @@ CLASSES = ["cat", "dog"]
 
 
 def untrained(
-    folder: Path, architecture: str = "small_resnet", side: int = 32, resize: str = "stretch"
+    folder: Path,
+    architecture: str = "small_resnet",
+    side: int = 32,
+    resize: str = "stretch",
+    stored_as: tuple[str, int] = ("png", 0),
 ) -> Path:
     """The folder of a classifier that was never trained."""
     from components.imaging.framework import keras
@@ -22,7 +26,8 @@ def untrained(
 
     keras.utils.set_random_seed(1)
     chosen = settings(architecture=architecture)
-    network = build_classifier(chosen, len(CLASSES), (side, side), resize)
+    size = (side, side)
+    network = build_classifier(chosen, len(CLASSES), size, resize, stored_as=stored_as)
     _spread(network)
     folder.mkdir(parents=True, exist_ok=True)
     with_class_names(network, CLASSES).save(folder / "model.keras")

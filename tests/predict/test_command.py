@@ -12,6 +12,7 @@ import pytest
 
 from components.runtime import storage
 from components.runtime.schema import BadInput
+from components.train.artifact import model_artifact
 from pipelines.dag import PETS
 from pipelines.engine import command
 from pipelines.predict import Predict, work
@@ -32,7 +33,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def model(checkout: Checkout) -> str:
     """Its reference."""
     store = storage.LocalStore(checkout.root / "outputs")
-    reference = store.publish_model(untrained(store.temporary / "model"), "")
+    model = untrained(store.temporary / "model")
+    reference = store.publish(model, model_artifact(model, ""))
     store.champions.choose(reference)
     return reference
 

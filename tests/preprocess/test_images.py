@@ -7,8 +7,7 @@ import io
 import pytest
 from PIL import Image, ImageChops
 
-from components.imaging.decoding import GREY, decode_rgb, resize
-from components.preprocess.images import encode, process
+from components.imaging.decoding import GREY, Recipe, decode_rgb, encode, make_stored, resize
 from tests.ingest.builders import encoded, photo
 
 
@@ -59,9 +58,10 @@ def test_formats() -> None:
 def test_metadata_does_not_get_through() -> None:
     exif = Image.Exif()
     exif[0x010E] = "where I live"
-    data = process(encoded(photo(1), exif=exif.tobytes()), 32, "stretch", "jpeg", 90)
+    recipe = Recipe(32, "stretch", "jpeg", 90)
+    data = make_stored(encoded(photo(1), exif=exif.tobytes()), recipe)
     assert b"where I live" not in data
-    assert data == process(encoded(photo(1)), 32, "stretch", "jpeg", 90)
+    assert data == make_stored(encoded(photo(1)), recipe)
 
 
 def test_reduced_decoding_looks_the_same() -> None:

@@ -118,7 +118,7 @@ def make_dataset(folder: Path, size: int = 16, train: int = 24, others: int = 8)
         "image_size": [size, size],
         "counts": counts,
         "content": content,
-        "parameters": {"resize": "stretch", "image_size": size},
+        "parameters": {"resize": "stretch", "image_size": size, "format": "png", "quality": 90},
     }
     save_info(folder, info)
     return folder

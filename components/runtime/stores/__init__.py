@@ -75,6 +75,9 @@ class Store(Protocol):
     def identity(self, reference: str) -> Identity:
         """What a published thing is, without fetching it; `BadInput` when there is none."""
 
+    def latest(self, kind: str) -> str | None:
+        """The reference of that kind, `models/`, that was published last; None without any."""
+
     def is_intact(self, reference: str) -> bool:
         """Whether a published thing is there and whole."""
 

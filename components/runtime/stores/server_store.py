@@ -33,7 +33,7 @@ from components.runtime.stores import (
     steps_project,
 )
 from components.runtime.stores.server_attempts import ServerAttempt
-from components.runtime.stores.server_champions import ServerChampions, tagged
+from components.runtime.stores.server_champions import ServerChampions, models_of, tagged
 
 log = logging.getLogger(__name__)
 
@@ -148,6 +148,11 @@ class ServerStore:
             return Path(InputModel(model_id=reference).get_weights(raise_on_error=True))
         except (ValueError, AttributeError):  # 2.1.12 raises the latter where there is no such id
             raise BadInput(f"{reference}: no such model on the server") from None
+
+    def latest(self, kind: str) -> str | None:
+        """The newest model of the pipeline; its datasets are found by their steps."""
+        found = models_of(self.project, order_by=["-created"])
+        return found[0] if found and kind == "models/" else None
 
     def attempt(self, key: str, complete_epochs: Callable[[Path], int]) -> ServerAttempt:
         """An attempt at the training `key`; its checkpoints are found from other machines, too."""
