@@ -88,14 +88,22 @@ def evaluate_model(
     for name, figure in drawn.items():
         figures.save_png(figure, folder / "figures" / f"{name}.png")
     write_report(folder, model, dataset, classifier, test, validation, metrics, drawn, settings)
+    _log(metrics)
+    return metrics
+
+
+def _log(metrics: dict[str, Any]) -> None:
+    balanced = 100 * metrics["balanced_accuracy"]
     log.info(
-        "%d of %d test images right (%.1f %%), log loss %.3f",
+        "%s%d of %d test images right (%.1f %%; always %s: %.1f %%), log loss %.3f",
+        f"balanced accuracy {balanced:.1f} %; " if metrics["headline"] != "accuracy" else "",
         metrics["correct"],
         metrics["images"],
         100 * metrics["accuracy"],
+        metrics["majority_class"],
+        100 * metrics["majority_accuracy"],
         metrics["log_loss"],
     )
-    return metrics
 
 
 def predict_with_champion(

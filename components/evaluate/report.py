@@ -53,6 +53,7 @@ def write_report(
             if name != "confusion_matrix"
         },
         confusion=_confusion(folder, metrics),
+        numbered=figures.numbered(test.classes),
         wall=wall(dataset, test) if settings.gallery_size else None,
         galleries=list(_galleries(dataset, classifier, test, validation, settings)),
         samples=samples(dataset, test.classes, settings.samples_per_class)
@@ -68,7 +69,9 @@ def write_report(
         },
     )
     filters = {"number": number, "percents": percents, "numbers": numbers, "text": to_text}
-    (folder / "report.html").write_text(page(TEMPLATE, values, filters), encoding="utf-8")
+    (folder / "report.html").write_text(
+        page(TEMPLATE, values, filters), "utf-8", "backslashreplace"
+    )
 
 
 def number(value: float | None) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import functools
 import gzip
 import lzma
 import math
@@ -29,6 +30,7 @@ ZIP_ENTRY = b"PK\x01\x02"
 PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open, b"]\0\0": lzma.open}
 BLOCK = 1 << 20  # bytes, read at a time
 SMALL_BLOCK = 4096  # ... of what zipfile unpacks all at once: LZMA makes up to 30 MB of it
+SAYS_UTF8 = 0x800  # flag of a zip's member, about its name
 DAMAGE = (
     OSError, EOFError, RuntimeError, NotImplementedError, ValueError,
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError,
@@ -130,7 +132,7 @@ class _Unpacked:
 def _open_tar(path: Path, most: float = math.inf) -> Iterator[tarfile.TarFile]:
     with (
         contextlib.closing(_Unpacked(path, most)) as file,
-        tarfile.open(fileobj=file, mode="r:") as archive,
+        tarfile.open(fileobj=file, mode="r:", encoding="utf-8") as archive,
     ):
         yield archive
 
@@ -138,9 +140,9 @@ def _open_tar(path: Path, most: float = math.inf) -> Iterator[tarfile.TarFile]:
 def _names(path: Path, most: float) -> Iterator[tuple[str, int, str]]:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
-                if not info.is_dir():
-                    yield info.filename, info.file_size, _zip_problem(info)
+            files = [info for info in archive.infolist() if not info.is_dir()]
+            for info, name in zip(files, _zip_names(files), strict=True):
+                yield name, info.file_size, _zip_problem(info)
         return
     with _open_tar(path, most) as archive:
         for info in archive:
@@ -150,6 +152,39 @@ def _names(path: Path, most: float) -> Iterator[tuple[str, int, str]]:
         archive.fileobj.seek(archive.offset)
         if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise tarfile.ReadError("it ends early")  # tarfile itself would not tell
+
+
+def _zip_names(files: list[zipfile.ZipInfo]) -> list[str]:
+    """The names of a zip's files. Where the zip does not tell their encoding, zipfile takes the one
+    of DOS; macOS and Windows in Chinese write UTF-8 and GBK without a word."""
+    silent = {}
+    for place, info in enumerate(files):
+        if not info.flag_bits & SAYS_UTF8 and not info.filename.isascii():
+            with contextlib.suppress(UnicodeEncodeError):  # an extra field had told it
+                silent[place] = info.filename.encode("cp437")
+    encoding = _encoding_of(b"\n".join(silent.values()))
+    return [
+        silent[place].decode(encoding) if encoding and place in silent else info.filename
+        for place, info in enumerate(files)
+    ]
+
+
+def _encoding_of(names: bytes) -> str:
+    """UTF-8, or GBK where most letters are Chinese ones of everyday; empty: neither."""
+    for encoding in ("utf-8", "gb18030"):
+        with contextlib.suppress(UnicodeDecodeError):
+            letters = [letter for letter in names.decode(encoding) if not letter.isascii()]
+            common = sum(letter in _everyday() for letter in letters)
+            if encoding == "utf-8" or 2 * common > len(letters):
+                return encoding
+    return ""
+
+
+@functools.cache
+def _everyday() -> frozenset[str]:
+    """The characters of GB 2312; in European text their pairs of bytes hardly occur."""
+    pairs = (bytes((high, low)) for high in range(0xB0, 0xF8) for low in range(0xA1, 0xFF))
+    return frozenset(pair.decode("gb2312", "ignore") for pair in pairs)
 
 
 def _read_zip(path: Path, wanted: set[int]) -> Iterator[tuple[int, bytes, str]]:

@@ -57,7 +57,8 @@ def shown(path: str) -> str:
 
 def cached_path(address: str, settings: Ingest) -> Path:
     """Where the file of an address is kept."""
-    name = unquote(urlsplit(address).path).rsplit("/", 1)[-1]
+    path = re.split(r"[?#]", address.partition("://")[2])[0].partition("/")[2]
+    name = unquote(path).rsplit("/", 1)[-1]
     name = re.sub(r"[^\w.+-]", "_", name)[-100:] or "download"
     key = hashlib.sha256(address.encode()).hexdigest()[:12]
     return Path(settings.download_folder).expanduser().absolute() / f"{key}--{name}"

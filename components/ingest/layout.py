@@ -100,7 +100,7 @@ def find_labels(
         if example:
             command = asked._replace(source="names").command()
             needed += f"; if the labels are in the file names, as {label} in {example}: {command}"
-    check_splits(found, asked, needed)
+    check_splits(found, asked, needed, "class folder")
     return found
 
 
@@ -120,7 +120,7 @@ def labels_in_names(paths: Iterable[str], asked: Asked, pattern: str | None, ali
     found = {path: (label, kept[path]) for path, label in labels.items() if label}
     aside = {path: ("", split) for path, split in of_path.items() if split and not told[split]}
     found = merge_alike(found, asked, alike)
-    check_splits(found, asked, "a label in the names of the files: see ingest.pattern")
+    check_splits(found, asked, "two classes; say where the names have them: ingest.pattern=...")
     return found | aside
 
 
@@ -298,22 +298,25 @@ def _apply(rules: Mapping[Names, Rule], parts: Mapping[str, Names]) -> Labels:
     return found
 
 
-def check_splits(found: Labels, asked: Asked, needed: str) -> None:
-    """BadInput without two classes, or when splits differ in theirs; `needed`: what a class is."""
+def check_splits(found: Labels, asked: Asked, needed: str, what: str = "label") -> None:
+    """BadInput without two classes, or when splits differ in theirs.
+
+    In words, `what` tells the class, and is `needed`.
+    """
     classes = defaultdict(set)
     for label, split in found.values():
         if label:
             classes[split].add(label)
     labels = set().union(*classes.values())
     if len(labels) < 2:
-        seen = f"one class folder with files, {min(labels)}" if labels else "no class folders"
+        seen = f"one {what} with files, {min(labels)}" if labels else f"no {what}s"
         raise asked.refusal(f"found {seen}; it needs {needed}")
     first = "train" if "train" in classes else min(classes)
     for split in sorted(classes):
         if differing := sorted(classes[first] ^ classes[split]):
             folders = [_above(found, name) for name in (first, split)]
             raise asked.refusal(
-                f"{folders[0]} and {folders[1]} differ in the class folders "
+                f"{folders[0]} and {folders[1]} differ in the {what}s "
                 f"{', '.join(differing)}; both need the same ones"
             )
 

@@ -53,6 +53,8 @@ def label_in_name(name: str, pattern: str | None = None) -> str:
 
     Without a pattern it is the name up to its last number: `cat` of `cat.0.jpg`.
     """
+    if ending(name) in NO_IMAGES:
+        return ""
     file = name.rpartition("/")[2]
     stem = file[: -len(ending(file))] if ending(file) else file
     if pattern is None:

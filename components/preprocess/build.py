@@ -81,7 +81,10 @@ def merge_parts(parts: list[Path], folder: Path) -> dict[str, Any]:
         [image for part in parts for image in load_images(part)],
         [(item["path"], item["reason"]) for info in infos for item in info["left_out"]],
         {name: digest for info in infos for name, digest in info["files"].items()},
-        {key: first[key] for key in ("name", "classes", "image_size", "raw", "parameters")},
+        {
+            key: first[key]
+            for key in ("name", "classes", "image_size", "raw", "notes", "parameters")
+        },
     )
     _log(merged)
     return merged
@@ -171,6 +174,7 @@ def _finish(
         "classes": raw_info["classes"],
         "image_size": [settings.image_size, settings.image_size],
         "raw": raw_info["content"],
+        "notes": raw_info.get("notes", []),
         "parameters": recorded_parameters(settings),
     }
     return _write(folder, images, left_out, files, about)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from components.runtime import storage
 from components.runtime.schema import BadInput
 from components.runtime.source import differing
+from components.runtime.text import printable
 
 if TYPE_CHECKING:
     from clearml import Task
@@ -41,7 +42,7 @@ def step(stage: str) -> Iterator[None]:
         _check_code(task, stage)
         yield
     except BadInput as error:
-        print(f"error: {error}")
+        print(f"error: {printable(str(error))}")
         end_as_failed(task, BAD_INPUT, str(error))
     except Exception as error:
         traceback.print_exc()

@@ -27,7 +27,7 @@ def markdown(text: str) -> str:
 
 
 class Formatter(logging.Formatter):
-    """For logs that a terminal may show: lines stay lines, anything else is made printable."""
+    """For logs that a terminal may show: lines stay lines, all else is made printable."""
 
     def format(self, record: logging.LogRecord) -> str:
         """As `logging.Formatter`, but printable."""

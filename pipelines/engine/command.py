@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from components.runtime.schema import BadInput, Parameter, parameters_of, parse, unknown_name
+from components.runtime.text import Formatter, printable
 from pipelines.engine import parameters
 from pipelines.engine.parameters import CONF, Run
 
@@ -44,7 +45,9 @@ def command(schema: type[T], name: str, work: Callable[[T], None]) -> None:
     if {"-h", "--help"} & set(sys.argv):
         print(_help_text(schema, name))
         return
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    told = logging.StreamHandler(sys.stderr)
+    told.setFormatter(Formatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[told])
     for package in ("components", "pipelines"):
         logging.getLogger(package).setLevel(logging.INFO)
     with refusing(lambda problem: BadInput(" ".join(problem.split()))):
@@ -119,7 +122,7 @@ def refusing(explain: Callable[[str], BadInput]) -> Iterator[None]:
 
 def refuse(problem: object) -> NoReturn:
     """End with one line that says what to change."""
-    print(f"error: {problem}", file=sys.stderr)
+    print(f"error: {printable(str(problem))}", file=sys.stderr)
     sys.exit(BAD_INPUT)
 
 

@@ -6,6 +6,7 @@ A source is a module here with a `KIND`, a line in `KINDS`, and a YAML in conf/i
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from components.ingest.download import shown
 from components.ingest.layout import Asked, File
@@ -54,6 +55,12 @@ def fingerprint(settings: Ingest, identify: Identify | None = None) -> str | Non
     """
     kind, asked = _kind(settings)
     return kind.identity(settings, asked, identify)
+
+
+def folder_of(settings: Ingest) -> Path | None:
+    """Where the files of a source lie that are not copied; None for all other sources."""
+    kind, asked = _kind(settings)
+    return kind.folder(settings, asked)
 
 
 def public(settings: Ingest) -> Ingest:

@@ -9,7 +9,15 @@ from components.ingest import archives
 from components.ingest.download import cached_path, download, is_address, shown
 from components.ingest.layout import Asked, File
 from components.ingest.parameters import Ingest
-from components.ingest.sources.kind import Identify, Kind, Place, Resolve, by_folders, hash_of
+from components.ingest.sources.kind import (
+    Identify,
+    Kind,
+    Place,
+    Resolve,
+    by_folders,
+    copied,
+    hash_of,
+)
 from components.runtime.files import file_hash
 from components.runtime.schema import BadInput
 
@@ -75,4 +83,4 @@ def _stem(path: Path) -> str:
     return stem
 
 
-KIND = Kind(told, _place, by_folders, identity, ("layout", "alike"))
+KIND = Kind(told, _place, by_folders, copied, identity, ("layout", "alike"))

@@ -5,7 +5,15 @@ from __future__ import annotations
 from components.ingest.layout import Asked
 from components.ingest.parameters import Ingest
 from components.ingest.sources.folder import folder_at
-from components.ingest.sources.kind import Identify, Kind, Place, Resolve, by_folders, hash_of
+from components.ingest.sources.kind import (
+    Identify,
+    Kind,
+    Place,
+    Resolve,
+    by_folders,
+    copied,
+    hash_of,
+)
 from components.runtime.schema import BadInput
 
 
@@ -31,4 +39,4 @@ def _identity(settings: Ingest, asked: Asked, identify: Identify | None) -> str 
     return hash_of(identify(dataset)) if identify else None
 
 
-KIND = Kind(_told, _place, by_folders, _identity, ("layout", "alike"))
+KIND = Kind(_told, _place, by_folders, copied, _identity, ("layout", "alike"))

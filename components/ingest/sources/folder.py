@@ -23,8 +23,8 @@ from components.runtime.files import read_below
 from components.runtime.schema import BadInput
 
 
-def folder_at(path: str | Path, asked: Asked, name: str = "") -> Place:
-    """All files of a folder; BadInput when it is none."""
+def root_at(path: str | Path, asked: Asked) -> Path:
+    """The folder as a whole path; BadInput when it is none."""
     root = Path(path).expanduser().absolute()
     try:
         if root.is_file():
@@ -34,6 +34,12 @@ def folder_at(path: str | Path, asked: Asked, name: str = "") -> Place:
             raise BadInput(f"{asked.told}: there is no such folder")
     except OSError as error:  # too long a name, or a folder above that is locked
         raise BadInput(f"{asked.told}: {error.strerror}") from error
+    return root
+
+
+def folder_at(path: str | Path, asked: Asked, name: str = "") -> Place:
+    """All files of a folder; BadInput when it is none."""
+    root = root_at(path, asked)
     found = walk(root)
     files = [File(file.path, size=file.size, problem=file.problem) for file in found.files]
     return Place(name or root.name, root, None, files, found.set_aside, found.empty)
@@ -48,10 +54,14 @@ def content_of(place: Place) -> str:
     return hash_of(*parts, *place.empty)
 
 
-def _place(settings: Ingest, asked: Asked, resolve: Resolve | None) -> Place:
+def _folder(settings: Ingest, asked: Asked) -> Path:
     if not settings.path:
         raise BadInput(f"{asked.told}: give a folder with one sub-folder of images for each class")
-    return folder_at(settings.path, asked)
+    return root_at(settings.path, asked)
+
+
+def _place(settings: Ingest, asked: Asked, resolve: Resolve | None) -> Place:
+    return folder_at(_folder(settings, asked), asked)
 
 
 def _identity(settings: Ingest, asked: Asked, identify: Identify | None) -> str:
@@ -66,4 +76,4 @@ def _hash_of(root: Path, file: File) -> str:
         return f"cannot be read: {error.strerror}"
 
 
-KIND = Kind(path_of, _place, by_folders, _identity, ("layout", "alike"))
+KIND = Kind(path_of, _place, by_folders, _folder, _identity, ("layout", "alike"))

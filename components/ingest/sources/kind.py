@@ -44,6 +44,7 @@ class Kind(NamedTuple):
     told: Callable[[Ingest], str]  # how a user says it: ingest.path=photos
     place: Callable[[Ingest, Asked, Resolve | None], Place]
     label: Callable[[Place, Ingest, Asked], Labelled]
+    folder: Callable[[Ingest, Asked], Path | None]  # where its files stay; None: they are copied
     identity: Callable[[Ingest, Asked, Identify | None], str | None]  # of what it delivers
     parameters: tuple[str, ...]  # its own, for the commands in messages
 
@@ -122,6 +123,10 @@ def notes_on(place: Place, unlabelled: list[str]) -> list[str]:
             f"to predict them: {unpack}{command}"
         )
     return notes
+
+
+def copied(settings: Ingest, asked: Asked) -> None:
+    """Of a source whose files do not stay where they are."""
 
 
 def hash_of(*parts: str) -> str:

@@ -8,7 +8,7 @@ from components.ingest.download import is_address
 from components.ingest.layout import Asked, labels_in_names
 from components.ingest.parameters import Ingest
 from components.ingest.sources import archive
-from components.ingest.sources.folder import content_of, folder_at
+from components.ingest.sources.folder import content_of, folder_at, root_at
 from components.ingest.sources.kind import Identify, Kind, Labelled, Place, Resolve, with_labels
 from components.runtime.schema import BadInput
 
@@ -18,6 +18,11 @@ def place_at(settings: Ingest, asked: Asked) -> Place:
     if _is_archive(settings, asked):
         return archive.archive_at(settings, asked)
     return folder_at(settings.path or "", asked)
+
+
+def root_or_none(settings: Ingest, asked: Asked) -> Path | None:
+    """The folder of `ingest.path`; None for an archive."""
+    return None if _is_archive(settings, asked) else root_at(settings.path or "", asked)
 
 
 def identity_at(settings: Ingest, asked: Asked, identify: Identify | None) -> str | None:
@@ -46,4 +51,4 @@ def _label(place: Place, settings: Ingest, asked: Asked) -> Labelled:
     return with_labels(place, found, "no label in its name")
 
 
-KIND = Kind(archive.told, _place, _label, identity_at, ("pattern", "alike"))
+KIND = Kind(archive.told, _place, _label, root_or_none, identity_at, ("pattern", "alike"))

@@ -22,4 +22,4 @@ def _identity(settings: Ingest, asked: Asked, identify: Identify | None) -> str:
     return content_of(_place(settings, asked, None))
 
 
-KIND = Kind(lambda settings: "ingest=sample", _place, by_folders, _identity, ())
+KIND = Kind(lambda settings: "ingest=sample", _place, by_folders, lambda *_: SAMPLE, _identity, ())

@@ -25,7 +25,7 @@ from components.ingest.sources.kind import (
     notes_on,
     path_of,
 )
-from components.ingest.sources.names import identity_at, place_at
+from components.ingest.sources.names import identity_at, place_at, root_or_none
 from components.runtime.files import file_hash
 from components.runtime.schema import BadInput
 
@@ -129,6 +129,10 @@ def _place(settings: Ingest, asked: Asked, resolve: Resolve | None) -> Place:
     return place_at(*_images(settings, asked))
 
 
+def _folder(settings: Ingest, asked: Asked) -> Path | None:
+    return root_or_none(*_images(settings, asked))
+
+
 def _identity(settings: Ingest, asked: Asked, identify: Identify | None) -> str | None:
     content = identity_at(*_images(settings, asked), identify)
     return hash_of(file_hash(_table(settings, asked)), content) if content else None
@@ -191,7 +195,7 @@ def _labels(rows: list[Row], asked: Asked, alike: str) -> Labels:
     elif lacking := [name for name, (_, split) in labels.items() if not split]:
         raise asked.refusal(f"{lacking[0]} has no split, but others have")
     labels = merge_alike(labels, asked, alike)
-    check_splits(labels, asked, "two labels in the column ingest.label_column")
+    check_splits(labels, asked, "two classes")
     return labels
 
 
@@ -221,6 +225,6 @@ def _with_problems(
 
 
 KIND = Kind(
-    path_of, _place, _label, _identity,
+    path_of, _place, _label, _folder, _identity,
     ("images", "path_column", "label_column", "split_column", "alike"),
 )  # fmt: skip
