@@ -27,7 +27,11 @@ from components.runtime.source import ROOT, parse, source_hash
 log = logging.getLogger(__name__)
 
 PROJECT_PACKAGES = ("components",)
-IMPORTED_AS = {"PIL": "pillow", "sklearn": "scikit-learn"}  # where the names differ
+IMPORTED_AS = {  # where the names differ
+    "PIL": "pillow",
+    "pillow_heif": "pillow-heif",
+    "sklearn": "scikit-learn",
+}
 
 
 @dataclass(frozen=True)
