@@ -125,7 +125,8 @@ def open_image(data: bytes, max_megapixels: float = MAX_MEGAPIXELS) -> ImageFile
     except Image.DecompressionBombError:
         raise Refused(f"too large: over {max_megapixels:g} megapixels") from None
     except (UnidentifiedImageError, SyntaxError) as error:
-        raise Refused(_kind(data) or f"damaged: {error}") from None
+        told = " ".join(str(error).split())[:100]
+        raise Refused(_kind(data) or f"damaged: {told}") from None
     width, height = image.size
     if width * height > max_megapixels * 1e6:
         raise Refused(f"too large: {width}x{height} pixels", image.size)

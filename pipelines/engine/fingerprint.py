@@ -32,7 +32,11 @@ from components.runtime.source import (
 
 log = logging.getLogger(__name__)
 
-IMPORTED_AS = {"PIL": "pillow", "sklearn": "scikit-learn"}  # where the names differ
+IMPORTED_AS = {  # where the names differ
+    "PIL": "pillow",
+    "pillow_heif": "pillow-heif",
+    "sklearn": "scikit-learn",
+}
 OF_THE_FRAME = {"clearml"}  # a stage's work does not know it
 BESIDE = ("frame", "python")  # recorded with a step, but not in its fingerprint
 TEXT_PARTS = {"stage": str, "python": str}
