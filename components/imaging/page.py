@@ -87,7 +87,8 @@ section { border-top: 1px solid var(--line); margin-top: 2.8rem; padding-top: 1.
 .scroll { overflow-x: auto; margin: .8rem 0 1.2rem; }
 table { border-collapse: collapse; font-size: .93rem; font-variant-numeric: tabular-nums;
     min-width: min(100%, 26rem); }
-caption { text-align: left; padding-bottom: .4rem; font-size: .88rem; max-width: calc(100vw - 2rem); }
+caption { text-align: left; padding-bottom: .4rem; font-size: .88rem;
+    max-width: calc(100vw - 2rem); }
 th, td { padding: .45rem .9rem .45rem 0; text-align: right; vertical-align: top;
     border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child { text-align: left; }
