@@ -134,7 +134,7 @@ def _predict(
             raise BadInput(f"images={settings.images}: none of {unread} files is a readable image")
     if settings.gallery is not None:
         with opened(settings.gallery, "gallery") as file:
-            about = {"name": found.name, "evaluation": found.evaluation, "none": NONE}
+            about = {"name": found.name, "evaluation": found.evaluation, "nothing": NONE}
             about |= {"temperature": classifier.temperature, "threshold": settings.threshold}
             gallery.write(file, about)
     none = f", {counts[NONE]} of them as {NONE}" if threshold else ""

@@ -87,7 +87,8 @@ section { border-top: 1px solid var(--line); margin-top: 2.8rem; padding-top: 1.
 .scroll { overflow-x: auto; margin: .8rem 0 1.2rem; }
 table { border-collapse: collapse; font-size: .93rem; font-variant-numeric: tabular-nums;
     min-width: min(100%, 26rem); }
-caption { text-align: left; padding-bottom: .4rem; font-size: .88rem; }
+caption { text-align: left; padding-bottom: .4rem; font-size: .88rem;
+    max-width: calc(100vw - 2rem); }
 th, td { padding: .45rem .9rem .45rem 0; text-align: right; vertical-align: top;
     border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child { text-align: left; }
@@ -121,7 +122,7 @@ details { margin: .6rem 0; } summary { cursor: pointer; padding: .3rem 0; font-w
 @media print {
   nav { display: none; }
   html { font-size: 80%; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  body { padding: 0; max-width: none; }
+  body { padding: 0; max-width: none; background: none; }
   figure, tr, dl > div, .scroll:not(:has(tr:nth-child(12))), p { break-inside: avoid; }
   h2, h3, summary, caption { break-after: avoid; }
   .scroll { overflow: visible; }

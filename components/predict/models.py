@@ -57,6 +57,8 @@ def find_model(model: str, store: Store) -> Found:
         if (folder / RUN).is_file():
             run = folder
             folder, evaluation = _of_run(run, model, store)
+        elif not (folder / FILE).is_file():
+            raise BadInput(f"model={model}: has no {FILE}, and is no run's folder")
     else:
         folder, name = store.fetch(model), model
     if not (folder / FILE).is_file():
