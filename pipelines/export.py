@@ -94,5 +94,10 @@ def _new_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Exit code 2 for a mistake of the user's."""
     command(PETS, Export, "export", work)
+
+
+if __name__ == "__main__":
+    main()

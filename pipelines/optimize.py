@@ -130,8 +130,7 @@ def _conclude(
 
     created = optimizer.optimizer.get_created_jobs_ids()
     now = datetime.now()
-    outputs = Path(settings.run.outputs).resolve()
-    folder = Path(new_folder(f"{outputs}/optimize/{now:%Y-%m-%d}/{now:%H-%M-%S}"))
+    folder = Path(new_folder(f"{settings.run.folder}/optimize/{now:%Y-%m-%d}/{now:%H-%M-%S}"))
     known = []
     for number, (task, outcome) in enumerate(outcomes(list(created)).items()):
         given = {f"{STAGE.name}.{one.name}": str(created[task][one.argument]) for one in dimensions}
@@ -178,5 +177,11 @@ def _command(base: Task, best: Trial, settings: Any) -> str:
     return f"python {PETS.entry} {shlex.join([*where, *changed])}"
 
 
+def main() -> None:
+    """Exit code 2 for a mistake of the user's."""
+    heeds = ("mode", "project", "outputs", "idle_queues", f"queues.{STAGE.name}")
+    command(PETS, Settings, "optimize", work, heeds)
+
+
 if __name__ == "__main__":
-    command(PETS, Settings, "optimize", work)
+    main()

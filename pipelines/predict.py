@@ -13,7 +13,6 @@ if not __package__:  # as a script: the packages of this checkout, wherever othe
 
 import contextlib
 import logging
-import os
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -79,11 +78,7 @@ def work(settings: Any) -> None:
     classifier = Classifier(found.folder, found.temperature)
     if classifier.temperature:
         log.info("calibrated with temperature %s of %s", classifier.temperature, found.evaluation)
-    try:
-        _predict(settings, classifier, found, paths, total)
-    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    _predict(settings, classifier, found, paths, total)
 
 
 def _check_outputs(settings: Any) -> None:

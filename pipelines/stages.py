@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,24 @@ from components.runtime.schema import BadInput
 from components.runtime.stores import Store
 from components.train.parameters import Train
 from pipelines.engine.pipeline import VERSION, Stage
+
+TABLES = (".csv", ".tsv")
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz")
+
+
+def _own_photos(settings: Ingest) -> Ingest:
+    """A path without a source means one's own photos: a folder, archive or table, as it is."""
+    if settings.source != "sample" or settings.path is None:
+        return settings
+    path = os.path.expanduser(settings.path)  # noqa: PTH111
+    ending = os.path.splitext(path)[1].lower()  # noqa: PTH122
+    source = "folder"
+    if not os.path.isdir(path):  # noqa: PTH112
+        if ending in TABLES:
+            source = "table"
+        elif "://" in path or ending in ARCHIVES or os.path.isfile(path):  # noqa: PTH113
+            source = "archive"
+    return replace(settings, source=source)
 
 
 def _source(settings: Ingest, store: Store) -> dict[str, str]:
@@ -69,6 +89,7 @@ STAGES = (
         Ingest,
         option="sample",
         needless_with="dataset",
+        meant=_own_photos,
         outside=_source,
     ),
     Stage(

@@ -35,7 +35,9 @@ class Evaluate:
     "Images in each gallery: worst mistakes, least certain, labels to check; 0: none."
     samples_per_class: int = parameter(at_least=0, at_most=50)
     "Training images shown of each class; 0: none."
-    grad_cam_images: int = parameter(at_least=0, at_most=200, form=True)
+    grad_cam_images: int = parameter(
+        at_least=0, at_most=200, form=True, only_with="gallery_size!=0"
+    )
     "Images of each gallery shown with the regions that the model looked at; 0: none."
     label_errors: bool = parameter()
     "List test and validation images whose label the model confidently contradicts."

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from components.runtime.schema import parameter
 
+FOLDERS = "source=folder|archive|clearml_dataset"  # are the classes
+AT_A_PATH = "source=folder|archive|names|table"
+PACKED = "source=archive|names|table"  # or may be
+
 
 @dataclass(frozen=True)
 class Ingest:
@@ -16,36 +20,36 @@ class Ingest:
     )
     """Kind of source: the bundled sample, a folder, a zip or tar archive, a ClearML dataset, files
     with the label in their names, or a table with the labels."""
-    path: str | None = parameter(form=True)
+    path: str | None = parameter(form=True, only_with=AT_A_PATH)
     """Folder (one sub-folder a class), the archive's path or http(s) address, either of them for
     source=names, or the CSV or TSV file for source=table."""
-    layout: str = parameter(choices=("auto", "classes", "subfolders"), form=True)
+    layout: str = parameter(choices=("auto", "classes", "subfolders"), form=True, only_with=FOLDERS)
     """Which folders are the classes: the first level with several folders, or those below them;
     auto: as their names say."""
-    alike: str = parameter(choices=("ask", "merge", "keep"))
+    alike: str = parameter(choices=("ask", "merge", "keep"), only_with="source!=sample")
     "Classes whose names differ only in case, spaces or Unicode form: stop, make them one, or keep."
-    pattern: str | None = parameter()
+    pattern: str | None = parameter(only_with="source=names")
     """Where the label is in a file's name, for source=names: {label}, {number}, * for anything, as
     in {label}_{number}; with a / it is the path below the folder; null: up to the last number."""
-    images: str | None = parameter()
+    images: str | None = parameter(only_with="source=table")
     "Folder or archive of the images of a table; null: the table's folder."
-    path_column: str = parameter()
+    path_column: str = parameter(only_with="source=table")
     "Column of the table with the paths, or with names that only one file has; ending optional."
-    label_column: str = parameter()
+    label_column: str = parameter(only_with="source=table")
     "Column of the table with the labels."
-    split_column: str | None = parameter()
+    split_column: str | None = parameter(only_with="source=table")
     "Column with train, validation or test; split need not be there; null: none."
-    sha256: str | None = parameter()
+    sha256: str | None = parameter(only_with=PACKED)
     "Checksum that the archive must have; null: not checked."
-    dataset: str | None = parameter(form=True)
+    dataset: str | None = parameter(form=True, only_with="source=clearml_dataset")
     "ClearML dataset: its id, or project/name, or project/name/version."
-    download_folder: str = parameter(affects_result=False)
+    download_folder: str = parameter(affects_result=False, only_with=PACKED)
     "Where downloads are kept, once for all runs."
-    download_timeout: float = parameter(above=0, affects_result=False)
+    download_timeout: float = parameter(above=0, affects_result=False, only_with=PACKED)
     "Seconds without progress after which a download is tried again."
     max_files: int = parameter(at_least=1)
     "Files that a source may have; more is an error."
-    max_archive_gb: float = parameter(above=0)
+    max_archive_gb: float = parameter(above=0, only_with=PACKED)
     "Gigabytes that an archive may have, packed and unpacked; more is an error."
     max_file_mb: float = parameter(above=0)
     "Megabytes of one file above which it is left out."

@@ -17,8 +17,8 @@ class Preprocess:
     "How other shapes become square: stretch to it, crop the middle, or pad with grey."
     format: str = parameter(choices=("jpeg", "png"))
     "Encoding of the resized images; png is lossless and several times larger."
-    quality: int = parameter(at_least=1, at_most=100)
-    "JPEG quality, 1-100; without effect on png."
+    quality: int = parameter(at_least=1, at_most=100, only_with="format=jpeg")
+    "JPEG quality, 1-100."
     validation_fraction: float = parameter(at_least=0, at_most=0.9)
     "Share of the images for validation, 0-0.9; unused when the source has a validation folder."
     test_fraction: float = parameter(at_least=0, at_most=0.9)
@@ -27,7 +27,13 @@ class Preprocess:
     "Another number draws other validation and test sets."
     images_per_file: int = parameter(at_least=1)
     "How many images are packed in one tar file."
-    parts: int = parameter(at_least=1, at_most=1000, affects_result=False, formerly="shards")
+    parts: int = parameter(
+        at_least=1,
+        at_most=1000,
+        affects_result=False,
+        formerly="shards",
+        only_with="run.mode=local|queue",
+    )
     "Parallel steps on ClearML whose work is merged, for large sets; offline only workers count."
     workers: int = parameter(at_least=0, affects_result=False)
     "Processes that decode and encode; 0: as many as CPUs."

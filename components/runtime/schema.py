@@ -14,6 +14,7 @@ import functools
 import inspect
 import itertools
 import math
+import re
 import textwrap
 import types
 import typing
@@ -24,6 +25,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
+AMBIGUOUS = re.compile(r"[,'\"()\[\]{}]|^\s|\s\Z|^\Z")  # of a list's item, without quotes
 
 
 class BadInput(ValueError):
@@ -46,6 +48,7 @@ class Parameter:
     affects_result: bool = True
     formerly: str = ""
     told: str = ""
+    only_with: str = ""
     owner: type | None = None  # the dataclass whose source has the help line
 
     @property
@@ -54,6 +57,11 @@ class Parameter:
         if self.told or self.owner is None:
             return self.told
         return _field_docs(self.owner).get(self.name.rpartition(".")[2], "")
+
+    @property
+    def is_text(self) -> bool:
+        """Whether any text is a value: a name, a path or the like."""
+        return self.type is str and not self.choices and not self.is_list
 
     @property
     def domain(self) -> str:
@@ -80,19 +88,18 @@ class Parameter:
     def parse(self, text: str, full_name: str) -> Any:
         """The value that `text` spells; `BadInput` names `full_name` when it spells none."""
         try:
-            return self._value(str(text).strip())
+            return self._value(str(text) if self.is_text else str(text).strip())
         except ValueError:
             raise BadInput(f"{full_name}={text}: expected {self.domain}") from None
 
     def _value(self, text: str) -> Any:
-        if self.nullable and text.lower() in ("null", "none", ""):
+        if self.nullable and text.strip().lower() in ("null", "none", ""):
             return None
         if not self.is_list:
             return self._scalar(text)
         if not (text.startswith("[") and text.endswith("]")):
             raise ValueError(text)
-        parts = [part.strip().strip("'\"") for part in text[1:-1].split(",")]
-        return [self._scalar(part) for part in parts if part]
+        return [self._scalar(unquoted(part)) for part in split_list(text[1:-1]) if part]
 
     def _scalar(self, text: str) -> Any:
         if "${" in text:  # ClearML would read it as a reference to another step
@@ -126,13 +133,15 @@ def parameter(
     affects_result: bool = True,
     formerly: str = "",
     told: str = "",
+    only_with: str = "",
 ) -> Any:
     """A dataclass field with its range.
 
     `form` shows it in the web UI's NEW RUN dialog. `affects_result=False` is for what changes how
     fast or where a step works, never what it makes: such a change does not run the step again.
     `formerly` is an earlier name, refused with the present one; `told` is the help line of a field
-    that has no source to read it from.
+    that has no source to read it from. `only_with` is when the parameter has an effect, in the
+    stage's own names or those of another group: "source=archive|table", "weights!=null and x!=0".
     """
     return dataclasses.field(metadata=locals())
 
@@ -203,8 +212,54 @@ def to_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):
-        return "[" + ",".join(to_text(item) for item in value) + "]"
+        texts = map(to_text, value)
+        return f"[{','.join(quoted(t) if AMBIGUOUS.search(t) else t for t in texts)}]"
     return str(value)
+
+
+def quoted(text: str) -> str:
+    """The text in quotes, as Hydra and the lists here read it back letter by letter."""
+    escaped = re.sub(r"(\\*)('|\Z)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), text)
+    return f"'{escaped}'"
+
+
+def unquoted(text: str) -> str:
+    """The text without the quotes around all of it, if such are there."""
+    quote, inner = text[:1], text[1:-1]
+    if len(text) < 2 or quote not in "'\"" or text[-1] != quote:
+        return text
+    ends = re.compile(rf"(\\*)({quote}|\Z)")
+    if any(len(slashes) % 2 != len(end) for slashes, end in ends.findall(inner)):
+        return text
+    return ends.sub(lambda m: m[1][: len(m[1]) // 2] + m[2], inner)
+
+
+def split_list(text: str) -> list[str]:
+    """The parts between the commas that are not in quotes or brackets, without space around."""
+    parts, depth, quote = [""], 0, ""
+    for before, letter in zip(" " + text, text, strict=False):
+        if quote:
+            quote = "" if letter == quote and before != "\\" else quote
+        elif letter in "'\"" and not parts[-1].strip():
+            quote = letter
+        else:
+            depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and not quote and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    if quote or depth > 0:  # a lone bracket is a letter like any other
+        parts = text.split(",")
+    return [part.strip() for part in parts]
+
+
+def unmet(condition: str, texts: Mapping[str, str]) -> str:
+    """The parameter for which `condition`, such as of `only_with`, does not hold; empty: none."""
+    for part in filter(None, condition.split(" and ")):
+        name, equals, wanted = part.partition("!=" if "!=" in part else "=")
+        if (texts[name] in wanted.split("|")) != (equals == "="):
+            return name
+    return ""
 
 
 def to_texts(instance: Any) -> dict[str, str]:
@@ -227,9 +282,18 @@ def unknown_name(name: str, known: Mapping[str, Parameter | None]) -> BadInput:
     for other, one in known.items():
         if one and one.formerly == last and other == f"{stage}{dot}{one.name}":
             return BadInput(f"{name} is called {other} now")
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    near = [other for other in known if _is_short_for(name, other)]
+    near = near or difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     hint = f"did you mean {near[0]}?" if near else "see --help for the parameters"
     return BadInput(f"unknown parameter {name}; {hint}")
+
+
+def _is_short_for(name: str, other: str) -> bool:
+    """Whether `train.lr`, `lr` or `learning_rate` may stand for `train.learning_rate`."""
+    stage, _, last = name.rpartition(".")
+    group, _, full = other.rpartition(".")
+    initials = "".join(word[0] for word in full.split("_") if word)
+    return stage in ("", group) and last in (full, initials)
 
 
 @functools.cache

@@ -26,6 +26,8 @@ BACKBONES = {
     "resnet152v2": Backbone("to_one", "ResNet152V2"),
 }
 ARCHITECTURES = tuple(BACKBONES)
+CACHED = "weights!=null and mixup=0.0 and cutmix=0.0"
+FINE_TUNED = "weights!=null and fine_tune_epochs!=0"
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,14 @@ class Train:
     "Images a step, over all GPUs together."
     learning_rate: float = parameter(above=0, form=True)
     "The highest learning rate of these epochs."
-    cached_views: int = parameter(at_least=0)
+    cached_views: int = parameter(at_least=0, only_with=CACHED)
     """Views of each image whose features are kept while the network below is frozen: the image
     itself and augmented ones; 0 computes them anew each epoch."""
-    fine_tune_epochs: int = parameter(at_least=0, form=True)
+    fine_tune_epochs: int = parameter(at_least=0, form=True, only_with="weights!=null")
     "Further passes that also train the top blocks of a network with given weights."
-    fine_tune_blocks: int = parameter(at_least=1)
+    fine_tune_blocks: int = parameter(at_least=1, only_with=FINE_TUNED)
     "How many blocks, from the top, these train."
-    fine_tune_learning_rate: float = parameter(above=0)
+    fine_tune_learning_rate: float = parameter(above=0, only_with=FINE_TUNED)
     "The highest learning rate of these passes."
     patience: int | None = parameter(at_least=1)
     """Epochs without a lower validation loss after which a phase ends and the weights of its best
@@ -61,8 +63,8 @@ class Train:
 
     optimizer: str = parameter(choices=("adam", "adamw", "sgd"), form=True)
     "Choose it together with what suits it by train/optimizer=..."
-    momentum: float = parameter(at_least=0, at_most=0.9999)
-    "Of sgd (Nesterov); without effect on the others."
+    momentum: float = parameter(at_least=0, at_most=0.9999, only_with="optimizer=sgd")
+    "Of sgd (Nesterov)."
     weight_decay: float = parameter(at_least=0)
     "Share of each weight, times the learning rate, that a step takes off it."
     gradient_clipping: float | None = parameter(above=0)
@@ -72,7 +74,7 @@ class Train:
 
     schedule: str = parameter(choices=("constant", "cosine"))
     "How the learning rate moves: not at all, or down to zero along a cosine."
-    warmup_epochs: float = parameter(at_least=0)
+    warmup_epochs: float = parameter(at_least=0, only_with="schedule=cosine")
     "Epochs, parts allowed, in which a cosine schedule first rises from zero."
 
     label_smoothing: float = parameter(at_least=0, at_most=0.9)

@@ -10,14 +10,15 @@ import contextlib
 import errno
 import logging
 import os
-import re
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import make_dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hydra import compose, initialize_config_dir
+import hydra
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -28,33 +29,63 @@ from components.runtime.schema import (
     parameter,
     parameters_of,
     parse,
-    unknown_name,
 )
 from components.runtime.stores import Store
 from components.runtime.text import Formatter, printable
-from pipelines.engine.parameters import CONF, RUN, Run, flatten
+from pipelines.engine.help import help_text
+from pipelines.engine.overrides import for_hydra, understand
+from pipelines.engine.parameters import CONF, RUN, Run, dotted, flatten, options
 from pipelines.engine.pipeline import Pipeline
 
 BAD_INPUT = 2  # exit code
-INTERRUPTED = 130  # exit code after Ctrl-C
+INTERRUPTED, TERMINATED = 130, 143  # exit codes after Ctrl-C, and after SIGTERM
+INSTALL = "run make install, then source .venv/bin/activate"
+UNWRITABLE = {
+    getattr(errno, name)
+    for name in "EACCES EPERM EROFS ENOTDIR EEXIST EISDIR ENAMETOOLONG ENOENT ELOOP".split()
+}
+HEEDS = ("mode", "project", "outputs")  # of `run`, by commands that need a store
 MISSING = "???"  # how YAML says that the command line must give the value
 
 # Layered below the user's clearml.conf: settings of the SDK that save waiting, in steps as well.
 SDK_SETTINGS = Path(__file__).parent / "clearml"
 
 
-def command(pipeline: Pipeline, schema: type, name: str, work: Callable[[Any], None]) -> None:
-    """Run `work` with the settings of `conf/<name>.yaml` and of the command line."""
-    if {"-h", "--help"} & set(sys.argv):
-        print(_help_text(with_run(pipeline, schema), name))
-        return
+def command(
+    pipeline: Pipeline,
+    schema: type,
+    name: str,
+    work: Callable[[Any], None],
+    heeds: tuple[str, ...] = HEEDS,
+) -> None:
+    """Run `work` with the settings of `conf/<name>.yaml` and of the command line.
+
+    `heeds` are the parameters of `run` that have an effect on it; others are refused.
+    """
     told = logging.StreamHandler(sys.stderr)
     told.setFormatter(Formatter())
     logging.basicConfig(level=logging.WARNING, handlers=[told])
     for package in ("components", "pipelines"):
         logging.getLogger(package).setLevel(logging.INFO)
-    with refusing(lambda problem: BadInput(" ".join(problem.split()))):
-        work(read(pipeline, schema, name, sys.argv[1:]))
+    with refusing():
+        line = understand(sys.argv[1:])
+        if line.wants_help:
+            print(_help_text(pipeline, schema, name, heeds, line.words))
+        else:
+            work(read(pipeline, schema, name, sys.argv[1:], heeds))
+
+
+def read(
+    pipeline: Pipeline, schema: type, name: str, overrides: list[str], heeds: tuple[str, ...] = ()
+) -> Any:
+    """The settings of a command, with `run`; `BadInput` names the parameter that is wrong."""
+    line, known = understand(overrides), _known(pipeline, schema, heeds)
+    for given in line.given:
+        if given not in known and given in pipeline.parameters.known and given.startswith(RUN):
+            raise BadInput(f"{given}: has no effect on {name}; leave it out")
+    texts = _composed(name, for_hydra(line, known, {RUN: options()[RUN]}))
+    texts = {key: text for key, text in texts.items() if text != MISSING}
+    return parse(with_run(pipeline, schema), texts)
 
 
 def with_run(pipeline: Pipeline, schema: type) -> type:
@@ -64,31 +95,30 @@ def with_run(pipeline: Pipeline, schema: type) -> type:
     return make_dataclass(schema.__name__, fields, bases=(schema,), namespace=about, frozen=True)
 
 
-def read(pipeline: Pipeline, schema: type, name: str, overrides: list[str]) -> Any:
-    """The settings of a command, with `run`; `BadInput` names the parameter that is wrong."""
-    schema = with_run(pipeline, schema)
-    known = parameters_of(schema)
-    for override in overrides:
-        key = override.lstrip("+~").partition("=")[0]
-        if key not in known and key != RUN:
-            raise unknown_name(key, known)
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        composed = compose(name, [_as_text(override, known) for override in overrides])
-        composed = OmegaConf.to_container(composed, resolve=True)
-    texts = flatten({key: value for key, value in composed.items() if value != MISSING})
-    return parse(schema, {key.replace("/", "."): text for key, text in texts.items()})
+def _known(pipeline: Pipeline, schema: type, heeds: tuple[str, ...]) -> dict[str, Parameter]:
+    """The parameters of a command, and those of `run` that it heeds: all if none are named."""
+    known = pipeline.parameters.known.items()
+    wanted = {f"{RUN}.{name}" for name in heeds}
+    runs = {
+        name: one for name, one in known if name in wanted or (not heeds and name.startswith(RUN))
+    }
+    return parameters_of(schema) | runs
 
 
-def _as_text(override: str, known: dict[str, Parameter]) -> str:
-    """The override with a text in quotes, as a file's name may have what Hydra reads otherwise."""
-    key, _, value = override.partition("=")
-    one = known.get(key)
-    if one is None or one.type is not str or one.is_list:
-        return override
-    if not value or value[0] in "'\"" or "${" in value:
-        return override
-    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value)
-    return f"{key}='{escaped}'"
+def _composed(name: str, overrides: list[str]) -> dict[str, str]:
+    """The texts of conf/<name>.yaml by dotted name."""
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = resolved(hydra.compose(name, overrides))
+    return dotted(flatten(composed))
+
+
+def _help_text(
+    pipeline: Pipeline, schema: type, name: str, heeds: tuple[str, ...], words: list[str]
+) -> str:
+    about = " ".join((schema.__doc__ or "").split())
+    usage = f"usage: python pipelines/{name}.py [parameter=value ...], or --help WORD"
+    known, groups = _known(pipeline, schema, heeds), {RUN: options()[RUN]}
+    return help_text(f"{about}\n\n{usage}", known, groups, _composed(name, []), words)
 
 
 def open_store(run: Run) -> Store:
@@ -96,7 +126,7 @@ def open_store(run: Run) -> Store:
     if run.mode == "offline":
         from components.runtime.stores.local_store import LocalStore
 
-        return LocalStore(Path(run.outputs).resolve())
+        return LocalStore(run.folder)
     use_sdk_settings()
     from components.runtime.stores.server_store import ServerStore
     from pipelines.engine.server import check_connection
@@ -111,24 +141,66 @@ def use_sdk_settings() -> None:
 
 
 @contextlib.contextmanager
-def refusing(explain: Callable[[str], BadInput]) -> Iterator[None]:
-    """End with one line and exit code 2 for a mistake of the user's; `explain` words Hydra's."""
+def refusing() -> Iterator[None]:
+    """End with one line and exit code 2 for a mistake of the user's, and for what a disk refuses.
+
+    A reader of our output that has seen enough, such as `head`, is no mistake.
+    """
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises, and we find the words
+    logging.raiseExceptions = False  # of a log that nobody reads any more
+    on_termination()
     try:
         yield
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt as error:
+        print(error.args[0] if error.args else "interrupted", file=sys.stderr)
+        sys.exit(TERMINATED if error.args else INTERRUPTED)
     except BadInput as error:
         refuse(error)
-    except (HydraException, OmegaConfBaseException) as error:
-        refuse(explain(str(error)))
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        refuse(f"run.outputs: can't write {error.filename} ({error.strerror})")
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("components", "pipelines"):
             raise
-        refuse(f"run.outputs: the disk is full ({error.filename}); free space and run again")
+        refuse(f"{error.name} is not installed here; {INSTALL}")
+    except OmegaConfBaseException as error:
+        refuse(_unresolved(error))
+    except HydraException as error:
+        refuse(" ".join(str(error).split()))
+    except (OSError, ValueError) as error:
+        if (cause := _of_the_system(error)) is None:
+            raise
+        refuse(_told(cause))
+
+
+def hydra_main(function: Callable[[Any], Any], arguments: list[str]) -> None:
+    """Call `function` with the configuration that Hydra composes, once for each run of a sweep."""
+    sys.argv[1:] = arguments
+    hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(function)()
+
+
+def resolved(config: Any) -> dict[str, Any]:
+    """The configuration as nested dictionaries; `BadInput` for a `${...}` that leads nowhere."""
+    try:
+        return OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise _unresolved(error) from None
+
+
+def _unresolved(error: OmegaConfBaseException) -> BadInput:
+    reason = (error.msg or str(error)).partition("\n")[0]
+    return BadInput(f"{error.full_key or 'configuration'}: {reason}")
+
+
+def on_termination() -> None:
+    """End by SIGTERM as by Ctrl-C; to be called again after what sets handlers of its own."""
+
+    def end(*_: Any) -> NoReturn:
+        raise KeyboardInterrupt("terminated")
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, end)
 
 
 def refuse(problem: object) -> NoReturn:
@@ -137,9 +209,20 @@ def refuse(problem: object) -> NoReturn:
     sys.exit(BAD_INPUT)
 
 
-def _help_text(schema: type, name: str) -> str:
-    lines = [" ".join((schema.__doc__ or "").split()), ""]
-    lines += [f"usage: python pipelines/{name}.py [parameter=value ...]", "", "Parameters:"]
-    for key, known in parameters_of(schema).items():
-        lines += [f"  {key}: {known.domain}", f"      {known.help}"]
-    return "\n".join(lines)
+def _of_the_system(error: BaseException | None) -> OSError | None:
+    """The OSError that this is, or comes from: logging wraps those of its files."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__
+    return error
+
+
+def _told(error: OSError) -> str:
+    """Which file, what is the matter with it, and what to do."""
+    reason = error.strerror or " ".join(str(error).split())
+    place = f" {os.fsdecode(error.filename)}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        place = place and f" ({place.strip()})"
+        return f"run.outputs: the disk is full{place}; free space and run again"
+    if error.errno in UNWRITABLE:
+        return f"run.outputs: can't write{place} ({reason}); choose a folder that can be written"
+    return f"{place.strip() or type(error).__name__}: {reason}; see that it is there and readable"

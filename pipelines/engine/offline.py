@@ -26,7 +26,7 @@ class OfflineSteps(Steps):
     """Steps as functions in this process."""
 
     def __init__(self, pipeline: Pipeline, config: Any, folder: Path) -> None:
-        self.outputs = Path(config.run.outputs).resolve()
+        self.outputs = config.run.folder
         self.local = storage.use_outputs(self.outputs)
         super().__init__(pipeline, config, folder, self.local)
         self.records = Records(self.outputs / "cache")

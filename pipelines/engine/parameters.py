@@ -7,7 +7,7 @@ wherever the driver runs: on a laptop or on an agent after an edit in the web UI
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from components.runtime.schema import (
     to_text,
     to_texts,
     unknown_name,
+    unmet,
 )
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -39,7 +40,7 @@ class Run:
 
     mode: str = parameter(choices=("offline", "local", "queue"))
     """Where the steps run: here without a server, here as ClearML tasks, or on agents."""
-    project: str = parameter()
+    project: str = parameter(only_with="mode=local|queue")
     """ClearML project of the pipeline, its datasets and its models."""
     outputs: str = parameter()
     """Folder for everything that a run leaves on this machine."""
@@ -47,10 +48,15 @@ class Run:
     """Reuse the output of a stage when nothing that it depends on changed."""
     plan: bool = parameter()
     """Only tell which stages would run, and why."""
-    idle_queues: bool = parameter()
+    idle_queues: bool = parameter(only_with="mode=queue")
     """Enqueue even if no worker serves a queue now."""
-    unpushed: bool = parameter()
+    unpushed: bool = parameter(only_with="mode=queue")
     """Enqueue even if this checkout has changes that the agents can't fetch."""
+
+    @property
+    def folder(self) -> Path:
+        """`outputs` as a whole path."""
+        return Path(self.outputs).expanduser().resolve()
 
 
 @dataclass(frozen=True)
@@ -63,13 +69,16 @@ class _Each:
     limits: Mapping[str, Any]
 
 
+QUEUED = {"only_with": "mode=queue"}
+AS_TASKS = {"only_with": "mode=local|queue"}
+RETRIES = {"at_least": 0, "at_most": 10}
 EACH_STAGE = {
-    "queues": _Each(str, None, "Queue of the {} step.", {"form": True}),
-    "images": _Each(str | None, None, "Container of the {} step; null: the agent's.", {}),
-    "container_arguments": _Each(str | None, None, "Its arguments, for the {} step.", {}),
-    "retries": _Each(int, 1, "Further tries of the {} step.", {"at_least": 0, "at_most": 10}),
+    "queues": _Each(str, None, "Queue of the {} step.", {"form": True, **QUEUED}),
+    "images": _Each(str | None, None, "Container of the {} step; null: the agent's.", QUEUED),
+    "container_arguments": _Each(str | None, None, "Its arguments, for the {} step.", QUEUED),
+    "retries": _Each(int, 1, "Further tries of the {} step.", AS_TASKS | RETRIES),
     "time_limits": _Each(
-        float | None, None, "Minutes after which the {} step is stopped.", {"above": 0}
+        float | None, None, "Minutes after which the {} step is stopped.", AS_TASKS | {"above": 0}
     ),
 }
 CONTROLLER_QUEUE = "services"
@@ -92,7 +101,7 @@ def run_schema(stages: Mapping[str, Any]) -> type[Run]:
         ]
         if setting == "queues":
             told = "Queue of the pipeline itself; never one that its steps need a worker of."
-            inner.insert(0, ("controller", str, parameter(form=True, told=told)))
+            inner.insert(0, ("controller", str, parameter(form=True, told=told, **QUEUED)))
         fields.append(
             (setting, make_dataclass(setting.title().replace("_", ""), inner), parameter())
         )
@@ -114,7 +123,7 @@ class Parameters:
 
     def __init__(self, stages: Mapping[str, Any]) -> None:
         """Also tells Hydra which groups there are, and the values that each stage has of `run`."""
-        self.stages = tuple(stages)
+        self.stages = stages
         self.groups: dict[str, type] = {name: stage.schema for name, stage in stages.items()}
         self.groups[RUN] = run_schema(stages)
         self.config = make_dataclass("Config", list(self.groups.items()))
@@ -145,10 +154,13 @@ class Parameters:
             by_group[group][rest.replace("/", ".")] = text
         return self.config(
             **{
-                group: parse(schema, by_group[group], group)
+                group: self._meant(group, parse(schema, by_group[group], group))
                 for group, schema in self.groups.items()
             }
         )
+
+    def _meant(self, group: str, settings: Any) -> Any:
+        return self.stages[group].meant(settings) if group in self.stages else settings
 
     def texts_of(self, config: Any) -> dict[str, str]:
         """The texts that `read` turns back into `config`."""
@@ -156,6 +168,15 @@ class Parameters:
             f"{group}/{name.replace('.', '/')}": text
             for group in self.groups
             for name, text in to_texts(getattr(config, group)).items()
+        }
+
+    def completed(self, texts: Mapping[str, str], config: Any) -> dict[str, str]:
+        """By dotted name, what a stage's `meant` made another value of."""
+        given, made = dotted(texts), dotted(self.texts_of(config))
+        return {
+            name: text
+            for name, text in made.items()
+            if to_text(self.known[name].parse(given[name], name)) != text
         }
 
     def defaults(self, *overrides: str) -> dict[str, str]:
@@ -176,39 +197,35 @@ class Parameters:
             f"{ADVANCED if name in advanced else FORM}/{name}": text for name, text in texts.items()
         }
 
-    def help_text(self, about: str, usage: str) -> str:
-        """What `--help` prints: groups with their options, then every parameter with its help."""
-        lines = [about, "", usage, "", "Groups (group=option):"]
-        lines += [f"  {group} = {' | '.join(names)}" for group, names in options().items()]
-        lines += ["", "Parameters (stage.parameter=value):"]
-        for name, known in self.known.items():
-            lines += [f"  {name}: {known.domain}", f"      {known.help}"]
-        lines += [
-            "",
-            "--cfg job   print the composed configuration and stop",
-            "-m          one run for each combination of comma-separated values",
-        ]
-        return "\n".join(lines)
+    def check_effect(self, config: Any, names: Iterable[str]) -> list[str]:
+        """A line on each of the parameters that this run does not heed.
 
-    def explain(self, overrides: list[str], problem: str) -> BadInput:
-        """The one line for a configuration that Hydra refuses with the message `problem`."""
-        groups = options()
-        for override in overrides:
-            key, equals, text = override.lstrip("+~").partition("=")
-            if not equals or key.startswith("hydra"):
-                continue
-            if key in groups:
-                for option in text.split(","):
-                    if option not in groups[key]:
-                        return BadInput(f"{key}={option}: expected one of {', '.join(groups[key])}")
-            elif key not in self.known:
-                return unknown_name(key, self.known | dict.fromkeys(groups))
-            else:
-                try:
-                    self.known[key].parse(text.strip("'\""), key)
-                except BadInput as error:
-                    return error
-        return BadInput(" ".join(problem.split()))
+        `BadInput` where it names what a person believes to get, such as a path.
+        """
+        texts = dotted(self.texts_of(config))
+        lines = []
+        for name in names:
+            group, known = name.partition(".")[0], self.known[name]
+            ours = texts | {other.removeprefix(f"{group}."): t for other, t in texts.items()}
+            because = self._left_out(group, config.run)
+            if not because and (other := unmet(known.only_with, ours)):
+                full = other if other in texts else f"{group}.{other}"
+                because = f"{full}={texts[full]}, only with {known.only_with}"
+            if because and texts[name] != "null":
+                lines.append(f"{name}={texts[name]} has no effect with {because}")
+                if known.is_text and group != RUN:
+                    raise BadInput(f"{lines[-1]}; leave one of them out")
+        return lines
+
+    def _left_out(self, group: str, run: Any) -> str:
+        """The parameter of `run` for which a stage has nothing to do; empty if it has."""
+        stage = self.stages.get(group)
+        if stage is None:
+            return ""
+        for name in filter(None, (stage.given_by, stage.needless_with)):
+            if (value := getattr(run, name)) is not None:
+                return f"{RUN}.{name}={value}"
+        return "" if group in run.stages else f"{RUN}.stages={to_text(run.stages)}"
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -220,6 +237,11 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             texts[f"{prefix}{key}"] = to_text(value)
     return texts
+
+
+def dotted(texts: Mapping[str, str]) -> dict[str, str]:
+    """Texts by the names of the command line instead of ClearML's."""
+    return {name.replace("/", "."): text for name, text in texts.items()}
 
 
 def from_sections(stored: Mapping[str, str]) -> dict[str, str]:
@@ -235,3 +257,13 @@ def options() -> dict[str, list[str]]:
         group = path.parent.relative_to(CONF).as_posix()
         found.setdefault(group, []).append(path.stem)
     return found
+
+
+def option_values(group: str, option: str) -> list[str]:
+    """The parameters, by dotted name, that an option of a group sets itself."""
+    path = CONF / group / f"{option}.yaml"
+    if not path.is_file():
+        return []
+    nested = OmegaConf.to_container(OmegaConf.load(path))
+    stage = "" if group == "experiment" else f"{group.partition('/')[0]}/"
+    return [name.replace("/", ".") for name in flatten(nested, stage) if "defaults" not in name]

@@ -44,6 +44,8 @@ class Stage:
     """The parameter of `run` with which nobody needs its output."""
     keyed_by: str = CONTENT
     """Whether its result depends on what its inputs are, or also on how they tell of themselves."""
+    meant: Callable[[Any], Any] = lambda settings: settings
+    """Its settings with what they leave open, such as the kind of what lies at a path."""
     outside: Callable[[Any, Store], dict[str, str]] = _nothing
     """(settings, store) to the content, by name, of what decides its result beside its inputs."""
     beside: Callable[[Any, dict[str, str], Store], dict[str, str]] = _nothing

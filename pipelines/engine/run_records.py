@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os.path
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ TASK = "task.json"  # of any run on a server: id and page of its controller
 
 def new_folder(path: str) -> str:
     """Make a folder that no other run has: `path`, or with a number behind when it is there."""
+    path = os.path.expanduser(path)  # noqa: PTH111
     for number in itertools.count(1):
         folder = Path(path if number == 1 else f"{path}-{number}")
         try:

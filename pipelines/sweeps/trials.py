@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, TextIO
 
 from components.runtime.files import read_json, write_json
+from components.runtime.schema import quoted, unquoted
 from pipelines.engine.run_records import RESULT, TASK
 
 RECORD = "trial.json"  # in the trial's folder
@@ -68,10 +69,10 @@ def run(entry: Path, number: int, overrides: list[str], sweep: Path, folder: Pat
     if (sweep / INTERRUPTED).exists():
         return None
     pairs = (override.lstrip("+").partition("=") for override in overrides)
-    trial = Trial(number, {name: text for name, _, text in pairs}, str(folder))
+    trial = Trial(number, {name: unquoted(text) for name, _, text in pairs}, str(folder))
     began = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, entry, *overrides, f"hydra.run.dir='{folder}'"],
+        [sys.executable, entry, *overrides, f"hydra.run.dir={quoted(str(folder))}"],
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

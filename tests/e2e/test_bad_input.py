@@ -105,7 +105,7 @@ def test_help_lists_groups_and_parameters(checkout: Checkout) -> None:
     done = checkout.run("--help")
     assert done.returncode == 0
     assert "  train/optimizer = adam | adamw | sgd\n" in done.stdout
-    assert "  train.epochs: an integer >= 1\n" in done.stdout
+    assert "  train.epochs=80: an integer >= 1\n" in done.stdout
     assert "Share of the features" in done.stdout
 
 
