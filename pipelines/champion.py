@@ -48,10 +48,5 @@ def work(settings: Any) -> None:
     print(f"evaluation  {champion.evaluation or 'none'}")
 
 
-def main() -> None:
-    """Exit code 2 for a mistake of the user's."""
-    command(PETS, Settings, "champion", work)
-
-
 if __name__ == "__main__":
-    main()
+    command(PETS, Settings, "champion", work)

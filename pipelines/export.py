@@ -94,10 +94,5 @@ def _new_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def main() -> None:
-    """Exit code 2 for a mistake of the user's."""
-    command(PETS, Export, "export", work)
-
-
 if __name__ == "__main__":
-    main()
+    command(PETS, Export, "export", work)

@@ -177,11 +177,6 @@ def _command(base: Task, best: Trial, settings: Any) -> str:
     return f"python {PETS.entry} {shlex.join([*where, *changed])}"
 
 
-def main() -> None:
-    """Exit code 2 for a mistake of the user's."""
+if __name__ == "__main__":
     heeds = ("mode", "project", "outputs", "idle_queues", f"queues.{STAGE.name}")
     command(PETS, Settings, "optimize", work, heeds)
-
-
-if __name__ == "__main__":
-    main()

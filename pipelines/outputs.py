@@ -71,10 +71,5 @@ def _told(one: Leftover) -> str:
     return f"{one.name}  {size_in_words(one.bytes)}, {one.days:.0f} days"
 
 
-def main() -> None:
-    """Exit code 2 for a mistake of the user's."""
-    command(PETS, Settings, "outputs", work)
-
-
 if __name__ == "__main__":
-    main()
+    command(PETS, Settings, "outputs", work)

@@ -136,10 +136,5 @@ def _predict(
     log.info("%d images predicted%s, %d skipped", counts.total(), none, unread)
 
 
-def main() -> None:
-    """Exit code 2 for a mistake of the user's."""
-    command(PETS, Predict, "predict", work)
-
-
 if __name__ == "__main__":
-    main()
+    command(PETS, Predict, "predict", work)

@@ -81,11 +81,6 @@ def _check(settings: Any) -> None:
             raise BadInput(f"parameters: {override} is no name=value")
 
 
-def main() -> None:
-    """Exit code 2 for a mistake of the user's."""
+if __name__ == "__main__":
     heeds = ("mode", "project", "outputs", "idle_queues", "unpushed")
     command(PETS, Settings, "retrain_on_new_data", work, heeds)
-
-
-if __name__ == "__main__":
-    main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -78,9 +79,30 @@ def _test(folder: Path) -> dict[str, Any]:
     return found | ({"decision": metrics["gate"]} if "gate" in metrics else {})
 
 
+def _left_out(folder: Path, reference: str, run: Any) -> list[str]:
+    """The page of what ingest left out, and the first few of it."""
+    from components.imaging.dataset import LEFT_OUT, load_images
+
+    images = load_images(folder)
+    out = [image for image in images if image.verdict == LEFT_OUT]
+    page = os.path.relpath(folder / "left_out.html")
+    lines = [f"left out   {len(out)} of {len(images)} files; all of them with pictures: {page}"]
+    return lines + [f"           {one.path}: {one.reason}" for one in out[:3]] if out else []
+
+
+def _use(folder: Path, reference: str, run: Any) -> list[str]:
+    """The model, and the command that predicts with it."""
+    words = ["python", "pipelines/predict.py", "images=new_photos", f"model={reference}"]
+    words += [f"run.outputs={run.outputs}"] if run.outputs != "outputs" else []
+    return [f"model      {os.path.relpath(folder)}", f"predict    {shlex.join(words)}"]
+
+
 def headline(figures: Mapping[str, Any]) -> str:
     """The test accuracy, in words."""
-    return f"accuracy   {figures['test']:.3f} on the test images" if "test" in figures else ""
+    if "test" not in figures:
+        return ""
+    told = " to ".join(f"{bound:.3f}" for bound in figures.get("interval") or [])
+    return f"accuracy   {figures['test']:.3f}{told and f' ({told})'} on the test images"
 
 
 STAGES = (
@@ -90,6 +112,7 @@ STAGES = (
         option="sample",
         needless_with="dataset",
         meant=_own_photos,
+        closing=_left_out,
         outside=_source,
     ),
     Stage(
@@ -108,6 +131,7 @@ STAGES = (
         published_as="models/",
         outside=_weights,
         delivers={name: name for name in ("model.keras", "model.json", "history.csv")},
+        closing=_use,
         figures=_validation,
     ),
     Stage(

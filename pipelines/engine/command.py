@@ -148,7 +148,7 @@ def refusing() -> Iterator[None]:
     """
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises, and we find the words
     logging.raiseExceptions = False  # of a log that nobody reads any more
-    on_termination()
+    _end_as_by_ctrl_c()
     try:
         yield
         sys.stdout.flush()
@@ -193,13 +193,14 @@ def _unresolved(error: OmegaConfBaseException) -> BadInput:
     return BadInput(f"{error.full_key or 'configuration'}: {reason}")
 
 
-def on_termination() -> None:
-    """End by SIGTERM as by Ctrl-C; to be called again after what sets handlers of its own."""
+def _end_as_by_ctrl_c() -> None:
+    """By SIGTERM, too; a task's process is ended by its agent, which ClearML sees to."""
 
     def end(*_: Any) -> NoReturn:
         raise KeyboardInterrupt("terminated")
 
-    if threading.current_thread() is threading.main_thread():
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and "CLEARML_TASK_ID" not in os.environ:
         signal.signal(signal.SIGTERM, end)
 
 

@@ -66,8 +66,10 @@ class OfflineSteps(Steps):
     def finish(self) -> None:
         """Put what a person looks for into the run's folder."""
         places: dict[str, str] = {}
+        lines = []
         for name, reference in self.references.items():
             made = self.store.fetch(reference)
+            lines += self.pipeline.stages[name].closing(made, reference, self.run)
             for file, delivered in self.pipeline.stages[name].delivers.items():
                 if name in self.made:
                     copy(made / file, self.folder / delivered)
@@ -75,6 +77,8 @@ class OfflineSteps(Steps):
                     places[delivered] = os.path.relpath(made / file, self.folder)
         if PAGE in places:
             (self.folder / PAGE).write_text(_pointer(places), encoding="utf-8")
+        for line in lines:
+            log.info(line)
         if told := self.pipeline.headline(self.result):
             log.info("%s; report: %s", told, os.path.relpath(self.folder / PAGE))
 

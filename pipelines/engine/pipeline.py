@@ -52,6 +52,8 @@ class Stage:
     """(settings, references, store) to references of further inputs that the DAG does not have."""
     delivers: Mapping[str, str] = field(default_factory=dict)
     """What a run's folder gets of its output: file -> name there."""
+    closing: Callable[[Path, str, Any], list[str]] = lambda *_: []
+    """(folder of its output, reference, settings of `run`) to lines that an offline run ends with."""
     figures: Callable[[Path], dict[str, Any]] = _nothing
     """Folder of its output to the figures by which runs are compared: `RESULTS`."""
     in_parts: bool = False
