@@ -3,8 +3,7 @@
 import sys
 from importlib.util import find_spec
 
-for _package in ("hydra", "clearml"):  # what is needed later tells it later, in the same words
-    if find_spec(_package) is None:
-        _remedy = "run make install, then source .venv/bin/activate"
-        print(f"error: {_package} is not installed here; {_remedy}", file=sys.stderr)
-        sys.exit(2)
+INSTALL = "run make install, then source .venv/bin/activate"
+if not find_spec("hydra"):  # of other packages, the commands tell in the same words
+    print(f"error: hydra is not installed here; {INSTALL}", file=sys.stderr)
+    raise SystemExit(2)

@@ -1,4 +1,4 @@
-"""The commands by one name: `pets ingest.path=photos` trains, `pets predict images=...` predicts."""
+"""The commands by one name: `pets ingest.path=photos` trains, `pets predict` predicts."""
 
 from __future__ import annotations
 

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 from components.runtime.schema import BadInput, Parameter
 from pipelines.dag import PETS
 from pipelines.engine import modes
-from pipelines.engine.command import hydra_main, refuse, refusing, resolved
+from pipelines.engine.command import BAD_INPUT, hydra_main, refusing
 from pipelines.engine.help import help_text
-from pipelines.engine.overrides import Line, for_hydra, understand
-from pipelines.engine.parameters import dotted, flatten, option_values, options
+from pipelines.engine.overrides import HYDRA, LAUNCHER, Line, for_hydra, understand
+from pipelines.engine.parameters import dotted, flatten, options
 from pipelines.engine.run_records import STAGES
 
 if TYPE_CHECKING:
@@ -39,50 +39,49 @@ usage: python pipelines/pets_pipeline.py [group=option ...] [stage.parameter=val
   --cfg job            print the composed configuration and stop
   -m                   one run for each combination of comma-separated values; a value with a
                        comma in quotes inside quotes: "ingest.path='a,b'\""""
-RERUN = Parameter(
-    "rerun", str, nullable=True, told="With run=queue: the id of an earlier run, or latest."
-)
+RERUN = Parameter("rerun", str, nullable=True, told="With run=queue: the id of a run, or latest.")
 
 
 def run(composed: DictConfig, line: Line) -> float | None:
     """Run with the composed configuration; returns the test accuracy, for sweeps."""
     from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
 
     folder = Path(HydraConfig.get().runtime.output_dir)
-    if HydraConfig.get().mode is RunMode.MULTIRUN:
+    try:
+        with refusing():  # here too, as Hydra would add lines of its own to what passes through it
+            return _run(composed, line, HydraConfig.get(), folder)
+    except SystemExit as end:
+        if end.code == BAD_INPUT:
+            _forget(folder)
+        raise
+
+
+def _run(composed: DictConfig, line: Line, hydra: DictConfig, folder: Path) -> float | None:
+    from omegaconf import OmegaConf
+
+    if line.is_sweep:
         from pipelines.sweeps import sweep
 
-        return sweep.run_trial(PETS, HydraConfig.get(), folder)
-    try:
-        nested = resolved(composed)
-        base, texts = nested.pop("rerun"), flatten(nested)
-        if "CLEARML_TASK_ID" in os.environ:
-            return modes.on_agent(PETS, texts, folder)
-        config = PETS.parameters.read(texts)
-        _check(line, texts, config)
-        if base is not None:
-            return modes.rerun(PETS, base, config, _changed(line, texts), folder)
-        from omegaconf import OmegaConf
-
-        OmegaConf.save(composed, folder / "config.yaml", resolve=True)
-        return modes.run(PETS, config, folder)
-    except BadInput as error:
-        _forget(folder)
-        refuse(error)  # here, as Hydra would add lines of its own to what passes through it
+        return sweep.run_trial(PETS, hydra, folder)
+    nested = OmegaConf.to_container(composed, resolve=True)
+    base, texts = nested.pop("rerun"), flatten(nested)
+    if "CLEARML_TASK_ID" in os.environ:
+        return modes.on_agent(PETS, texts, folder)
+    config = PETS.parameters.read(texts)
+    _check(line, texts, config)
+    if base is not None:
+        return modes.rerun(PETS, base, config, _changed(line, texts), folder)
+    OmegaConf.save(composed, folder / "config.yaml", resolve=True)
+    return modes.run(PETS, config, folder)
 
 
 def _check(line: Line, texts: dict[str, str], config: Any) -> None:
-    """Tell what was given in vain; `BadInput` for options that others contradict."""
-    parameters = PETS.parameters
-    given = [name for name in line.given if name in parameters.known]
-    chosen = {name: f"{name}={line.given[name]}" for name in given}
-    for name, option in line.given.items():
-        chosen |= dict.fromkeys(option_values(name, option), f"{name}={option}")
-    for name, text in parameters.completed(texts, config).items():
-        if name in chosen:
-            raise BadInput(f"{chosen[name]}: the rest means {name}={text}; leave one of them out")
-    for told in parameters.check_effect(config, given):
+    """Tell what was given in vain; `BadInput` for what is contradicted by the rest."""
+    for name, text in PETS.parameters.completed(texts, config).items():
+        for asked in {name, name.partition(".")[0]} & line.given.keys():
+            told = f"{asked}={line.given[asked]}: the rest means {name}={text}"
+            raise BadInput(f"{told}; leave one of them out")
+    for told in PETS.parameters.check_effect(config, line.given):
         log.warning(told)
 
 
@@ -110,14 +109,17 @@ def main() -> None:
     """Compose and run; exit code 2 for a mistake of the user's."""
     with refusing():
         line = understand(sys.argv[1:], takes_flags=True)
-        known = {**PETS.parameters.known, "rerun": RERUN}
-        if line.wants_help:
+        known, groups = {**PETS.parameters.known, "rerun": RERUN}, options()
+        if line.about is not None:
             defaults = dotted(PETS.parameters.defaults())
-            print(help_text(ABOUT, known, options(), defaults, line.words))
+            print(help_text(ABOUT, known, groups, defaults, line.about))
             return
-        overrides = for_hydra(line, known, options())
-        for told in line.told:
-            print(told, file=sys.stderr)
+        groups[LAUNCHER] = ["basic", "joblib"]
+        overrides = for_hydra(line, known | HYDRA, groups)
+        for name in line.given:
+            if line.is_sweep and name in known and known[name].is_text and "," in line.given[name]:
+                told = f"{name}: for a value with a comma, quote twice: \"{name}='a,b'\""
+                print(told, file=sys.stderr)
         hydra_main(lambda composed: run(composed, line), [*line.flags, *overrides])
 
 

@@ -25,6 +25,11 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
+ITEM = re.compile(  # of a list, with the comma behind it
+    r"""(\s*'(?:\\.|[^'\\])*'\s*(?=,)|\s*"(?:\\.|[^"\\])*"\s*(?=,)"""
+    r"""|(?:\([^()]*\)|\[[^][]*\]|\{[^{}]*\}|[^,])*),""",
+    re.DOTALL,
+)
 AMBIGUOUS = re.compile(r"[,'\"()\[\]{}]|^\s|\s\Z|^\Z")  # of a list's item, without quotes
 
 
@@ -236,21 +241,7 @@ def unquoted(text: str) -> str:
 
 def split_list(text: str) -> list[str]:
     """The parts between the commas that are not in quotes or brackets, without space around."""
-    parts, depth, quote = [""], 0, ""
-    for before, letter in zip(" " + text, text, strict=False):
-        if quote:
-            quote = "" if letter == quote and before != "\\" else quote
-        elif letter in "'\"" and not parts[-1].strip():
-            quote = letter
-        else:
-            depth += (letter in "([{") - (letter in ")]}")
-        if letter == "," and not quote and depth <= 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    if quote or depth > 0:  # a lone bracket is a letter like any other
-        parts = text.split(",")
-    return [part.strip() for part in parts]
+    return [part.strip() for part in ITEM.findall(f"{text},")]
 
 
 def unmet(condition: str, texts: Mapping[str, str]) -> str:

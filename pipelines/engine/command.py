@@ -32,6 +32,7 @@ from components.runtime.schema import (
 )
 from components.runtime.stores import Store
 from components.runtime.text import Formatter, printable
+from pipelines import INSTALL
 from pipelines.engine.help import help_text
 from pipelines.engine.overrides import for_hydra, understand
 from pipelines.engine.parameters import CONF, RUN, Run, dotted, flatten, options
@@ -39,7 +40,6 @@ from pipelines.engine.pipeline import Pipeline
 
 BAD_INPUT = 2  # exit code
 INTERRUPTED, TERMINATED = 130, 143  # exit codes after Ctrl-C, and after SIGTERM
-INSTALL = "run make install, then source .venv/bin/activate"
 UNWRITABLE = {
     getattr(errno, name)
     for name in "EACCES EPERM EROFS ENOTDIR EEXIST EISDIR ENAMETOOLONG ENOENT ELOOP".split()
@@ -68,9 +68,8 @@ def command(
     for package in ("components", "pipelines"):
         logging.getLogger(package).setLevel(logging.INFO)
     with refusing():
-        line = understand(sys.argv[1:])
-        if line.wants_help:
-            print(_help_text(pipeline, schema, name, heeds, line.words))
+        if (about := understand(sys.argv[1:]).about) is not None:
+            print(_help_text(pipeline, schema, name, heeds, about))
         else:
             work(read(pipeline, schema, name, sys.argv[1:], heeds))
 
@@ -108,7 +107,7 @@ def _known(pipeline: Pipeline, schema: type, heeds: tuple[str, ...]) -> dict[str
 def _composed(name: str, overrides: list[str]) -> dict[str, str]:
     """The texts of conf/<name>.yaml by dotted name."""
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        composed = resolved(hydra.compose(name, overrides))
+        composed = OmegaConf.to_container(hydra.compose(name, overrides), resolve=True)
     return dotted(flatten(composed))
 
 
@@ -158,18 +157,18 @@ def refusing() -> Iterator[None]:
     except KeyboardInterrupt as error:
         print(error.args[0] if error.args else "interrupted", file=sys.stderr)
         sys.exit(TERMINATED if error.args else INTERRUPTED)
-    except BadInput as error:
-        refuse(error)
+    except OmegaConfBaseException as error:
+        reason = str(error.msg or error).partition("\n")[0]
+        refuse(f"{error.full_key or 'configuration'}: {reason}")
+    except (BadInput, HydraException) as error:
+        refuse(" ".join(str(error).split("\n")))
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("components", "pipelines"):
+        if str(error.name).startswith(("components", "pipelines")):
             raise
         refuse(f"{error.name} is not installed here; {INSTALL}")
-    except OmegaConfBaseException as error:
-        refuse(_unresolved(error))
-    except HydraException as error:
-        refuse(" ".join(str(error).split()))
     except (OSError, ValueError) as error:
-        if (cause := _of_the_system(error)) is None:
+        cause = error if isinstance(error, OSError) else error.__cause__  # logging wraps its own
+        if not isinstance(cause, OSError):
             raise
         refuse(_told(cause))
 
@@ -178,19 +177,6 @@ def hydra_main(function: Callable[[Any], Any], arguments: list[str]) -> None:
     """Call `function` with the configuration that Hydra composes, once for each run of a sweep."""
     sys.argv[1:] = arguments
     hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(function)()
-
-
-def resolved(config: Any) -> dict[str, Any]:
-    """The configuration as nested dictionaries; `BadInput` for a `${...}` that leads nowhere."""
-    try:
-        return OmegaConf.to_container(config, resolve=True)
-    except OmegaConfBaseException as error:
-        raise _unresolved(error) from None
-
-
-def _unresolved(error: OmegaConfBaseException) -> BadInput:
-    reason = (error.msg or str(error)).partition("\n")[0]
-    return BadInput(f"{error.full_key or 'configuration'}: {reason}")
 
 
 def _end_as_by_ctrl_c() -> None:
@@ -210,20 +196,12 @@ def refuse(problem: object) -> NoReturn:
     sys.exit(BAD_INPUT)
 
 
-def _of_the_system(error: BaseException | None) -> OSError | None:
-    """The OSError that this is, or comes from: logging wraps those of its files."""
-    while error is not None and not isinstance(error, OSError):
-        error = error.__cause__
-    return error
-
-
 def _told(error: OSError) -> str:
     """Which file, what is the matter with it, and what to do."""
     reason = error.strerror or " ".join(str(error).split())
-    place = f" {os.fsdecode(error.filename)}" if error.filename else ""
+    place = os.fsdecode(error.filename) if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        place = place and f" ({place.strip()})"
-        return f"run.outputs: the disk is full{place}; free space and run again"
+        return f"run.outputs: the disk is full{place and f' ({place})'}; free space and run again"
     if error.errno in UNWRITABLE:
-        return f"run.outputs: can't write{place} ({reason}); choose a folder that can be written"
-    return f"{place.strip() or type(error).__name__}: {reason}; see that it is there and readable"
+        return f"run.outputs: can't write {place} ({reason}); choose a folder that can be written"
+    return f"{place or type(error).__name__}: {reason}; see that it is there and can be read"

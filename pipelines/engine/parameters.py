@@ -204,7 +204,7 @@ class Parameters:
         """
         texts = dotted(self.texts_of(config))
         lines = []
-        for name in names:
+        for name in filter(self.known.__contains__, names):
             group, known = name.partition(".")[0], self.known[name]
             ours = texts | {other.removeprefix(f"{group}."): t for other, t in texts.items()}
             because = self._left_out(group, config.run)
@@ -257,13 +257,3 @@ def options() -> dict[str, list[str]]:
         group = path.parent.relative_to(CONF).as_posix()
         found.setdefault(group, []).append(path.stem)
     return found
-
-
-def option_values(group: str, option: str) -> list[str]:
-    """The parameters, by dotted name, that an option of a group sets itself."""
-    path = CONF / group / f"{option}.yaml"
-    if not path.is_file():
-        return []
-    nested = OmegaConf.to_container(OmegaConf.load(path))
-    stage = "" if group == "experiment" else f"{group.partition('/')[0]}/"
-    return [name.replace("/", ".") for name in flatten(nested, stage) if "defaults" not in name]

@@ -53,7 +53,7 @@ class Stage:
     delivers: Mapping[str, str] = field(default_factory=dict)
     """What a run's folder gets of its output: file -> name there."""
     closing: Callable[[Path, str, Any], list[str]] = lambda *_: []
-    """(folder of its output, reference, settings of `run`) to lines that an offline run ends with."""
+    """(folder of its output, reference, settings of `run`) to the last lines of an offline run."""
     figures: Callable[[Path], dict[str, Any]] = _nothing
     """Folder of its output to the figures by which runs are compared: `RESULTS`."""
     in_parts: bool = False

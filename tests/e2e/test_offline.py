@@ -60,6 +60,9 @@ def test_the_screen_shows_progress_and_no_warnings(tmp_path: Path) -> None:
     assert done.stderr == ""
     assert len(lines) < 15
     assert lines[-1].startswith("accuracy ")
+    assert lines[-1].endswith("/report.html")
+    assert lines[-2].startswith("predict    python pipelines/predict.py images=new_photos model=")
+    assert lines[-3].startswith("model      outputs/models/small_resnet-")
     assert any(line.startswith("epoch 2/2") for line in lines)
 
 
@@ -76,6 +79,12 @@ def test_a_broken_image_is_left_out_and_told(tmp_path: Path) -> None:
     done = checkout.run("run.stages=[ingest,preprocess]")
     assert done.returncode == 0, done.stderr
     assert "199 of 200 images in 2 classes, 1 left out" in done.stdout
+    told, first = done.stdout.splitlines()[-2:]
+    assert told.startswith(
+        "left out   1 of 200 files; all of them with pictures: outputs/datasets/"
+    )
+    assert Path(checkout.root / told.partition("pictures: ")[2]).is_file()
+    assert first.startswith("           train/cat/000.jpg: ")
     (raw,) = (checkout.root / "outputs/datasets").glob("raw-*")
     (row,) = [line for line in (raw / "images.csv").read_text().splitlines() if "left_out" in line]
     assert "train/cat/000.jpg" in row
