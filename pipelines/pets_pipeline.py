@@ -72,7 +72,12 @@ def _run(composed: DictConfig, line: Line, hydra: DictConfig, folder: Path) -> f
     if base is not None:
         return modes.rerun(PETS, base, config, _changed(line, texts), folder)
     OmegaConf.save(composed, folder / "config.yaml", resolve=True)
-    return modes.run(PETS, config, folder)
+    try:
+        return modes.run(PETS, config, folder)
+    except OSError as error:
+        if error.errno and error.filename is None:  # such as of a full disk
+            error.filename = str(config.run.folder)
+        raise
 
 
 def _check(line: Line, texts: dict[str, str], config: Any) -> None:
@@ -81,7 +86,7 @@ def _check(line: Line, texts: dict[str, str], config: Any) -> None:
         for asked in {name, name.partition(".")[0]} & line.given.keys():
             told = f"{asked}={line.given[asked]}: the rest means {name}={text}"
             raise BadInput(f"{told}; leave one of them out")
-    for told in PETS.parameters.check_effect(config, line.given):
+    for told in PETS.parameters.check_effect(config, line.given, strict=True):
         log.warning(told)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -14,9 +15,11 @@ from components.runtime.schema import BadInput
 from components.runtime.source import ROOT
 from pipelines.engine import fingerprint
 from pipelines.engine.command import use_sdk_settings
-from pipelines.engine.parameters import Run
+from pipelines.engine.parameters import Run, dotted
 from pipelines.engine.pipeline import Pipeline
 from pipelines.engine.run_records import keep_task
+
+log = logging.getLogger(__name__)
 
 
 class _WithoutClearML(io.TextIOBase):
@@ -140,8 +143,13 @@ def on_agent(pipeline: Pipeline, composed: dict[str, str], folder: Path) -> floa
     fingerprint.read_sources(pipeline.stages)
     from pipelines.engine import controller, server
 
+    parameters = pipeline.parameters
     try:
-        config = pipeline.parameters.read(composed | controller.task_texts())
+        config = parameters.read(texts := composed | controller.task_texts())
+        usual = parameters.defaults().items()
+        edited = [name for name in texts if (name, texts[name]) not in usual]
+        for told in parameters.check_effect(config, dotted(dict.fromkeys(edited)), strict=False):
+            log.warning(told)
         controller.forget_graph()
         return server.run_controller(pipeline, config, folder)
     except (BadInput, server.StepFailed) as error:

@@ -197,10 +197,10 @@ class Parameters:
             f"{ADVANCED if name in advanced else FORM}/{name}": text for name, text in texts.items()
         }
 
-    def check_effect(self, config: Any, names: Iterable[str]) -> list[str]:
+    def check_effect(self, config: Any, names: Iterable[str], strict: bool) -> list[str]:
         """A line on each of the parameters that this run does not heed.
 
-        `BadInput` where it names what a person believes to get, such as a path.
+        If `strict`, `BadInput` where it names what a person believes to get, such as a path.
         """
         texts = dotted(self.texts_of(config))
         lines = []
@@ -213,7 +213,7 @@ class Parameters:
                 because = f"{full}={texts[full]}, only with {known.only_with}"
             if because and texts[name] != "null":
                 lines.append(f"{name}={texts[name]} has no effect with {because}")
-                if known.is_text and group != RUN:
+                if strict and known.is_text and group != RUN:
                     raise BadInput(f"{lines[-1]}; leave one of them out")
         return lines
 
