@@ -27,10 +27,10 @@ from components.runtime.schema import BadInput
 ZIP_END = b"PK\x05\x06"  # end-of-central-directory record, 22 bytes and a comment
 ZIP64_END = b"PK\x06\x06"
 ZIP_ENTRY = b"PK\x01\x02"
-SAYS_UTF8 = 0x800  # flag of a zip's member, about its name
 PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open, b"]\0\0": lzma.open}
 BLOCK = 1 << 20  # bytes, read at a time
 SMALL_BLOCK = 4096  # ... of what zipfile unpacks all at once: LZMA makes up to 30 MB of it
+SAYS_UTF8 = 0x800  # flag of a zip's member, about its name
 DAMAGE = (
     OSError, EOFError, RuntimeError, NotImplementedError, ValueError,
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError,

@@ -170,46 +170,6 @@ def test_odd_names_and_names_that_differ_in_case_are_different_files(
     assert left_out == {}
 
 
-class Silent(zipfile.ZipInfo):
-    """A member whose name is in an encoding that the zip does not tell."""
-
-    encoding = "gbk"
-
-    def _encodeFilenameFlags(self) -> tuple[bytes, int]:
-        return self.filename.encode(self.encoding), self.flag_bits
-
-
-@pytest.mark.parametrize(
-    ("encoding", "classes"),
-    [
-        ("gbk", ("\u732b", "\u72d7")),
-        ("gbk", ("\u91d1\u6bdb\u72ac 1", "\u54c8\u58eb\u5947")),
-        ("utf-8", ("\u732b", "stra\xdfe")),
-        ("cp437", ("Gr\xf6\xdfe", "\xe9t\xe9")),  # of DOS, as the format says
-        ("cp437", ("\xf1and\xfa", "\xe1\xe9\xed")),
-    ],
-)
-def test_names_of_zips_that_do_not_tell_their_encoding(
-    tmp_path: Path, encoding: str, classes: tuple[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Silent, "encoding", encoding)
-    path = tmp_path / "photos.zip"
-    drawn = photos(4, classes)
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in drawn.items():
-            archive.writestr(Silent(name), data)
-    info, left_out = ingest(path, files=drawn)
-    assert info["classes"] == sorted(classes)
-    assert left_out == {}
-
-
-def test_what_machines_packed_is_set_aside(tmp_path: Path) -> None:
-    extra = {"cat/__MACOSX/._1.jpg": b"x", "@eaDir/dog/1.jpg": b"y", ".git/config": b"z"}
-    source = open_source(ingest_settings("archive", path=zip_of(tmp_path / "a.zip", GOOD | extra)))
-    assert {file.path for file in source.files} == set(GOOD)
-    assert source.notes == ["set aside, as hidden or made by machines: .git, @eaDir, cat/__MACOSX"]
-
-
 def header(kind: bytes, size: int, name: str = "cat/x.jpg") -> bytes:
     """A tar header that announces so many bytes."""
     info = tarfile.TarInfo(name)
@@ -258,6 +218,46 @@ def test_a_zip_that_unpacks_all_at_once_is_not_unpacked(tmp_path: Path) -> None:
         archive.writestr("cat/good.jpg", photos(5)["dog/4.jpg"])
     _, left_out = ingest(path, GOOD | {"cat/good.jpg": photos(5)["dog/4.jpg"]})
     assert left_out == {"cat/bomb.jpg": "packed with bzip2: pack it anew"}
+
+
+class Silent(zipfile.ZipInfo):
+    """A member whose name is in an encoding that the zip does not tell."""
+
+    encoding = "gbk"
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:
+        return self.filename.encode(self.encoding), self.flag_bits
+
+
+@pytest.mark.parametrize(
+    ("encoding", "classes"),
+    [
+        ("gbk", ("\u732b", "\u72d7")),
+        ("gbk", ("\u91d1\u6bdb\u72ac 1", "\u54c8\u58eb\u5947")),
+        ("utf-8", ("\u732b", "stra\xdfe")),
+        ("cp437", ("Gr\xf6\xdfe", "\xe9t\xe9")),  # of DOS, as the format says
+        ("cp437", ("\xf1and\xfa", "\xe1\xe9\xed")),
+    ],
+)
+def test_names_of_zips_that_do_not_tell_their_encoding(
+    tmp_path: Path, encoding: str, classes: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Silent, "encoding", encoding)
+    path = tmp_path / "photos.zip"
+    drawn = photos(4, classes)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in drawn.items():
+            archive.writestr(Silent(name), data)
+    info, left_out = ingest(path, files=drawn)
+    assert info["classes"] == sorted(classes)
+    assert left_out == {}
+
+
+def test_what_machines_packed_is_set_aside(tmp_path: Path) -> None:
+    extra = {"cat/__MACOSX/._1.jpg": b"x", "@eaDir/dog/1.jpg": b"y", ".git/config": b"z"}
+    source = open_source(ingest_settings("archive", path=zip_of(tmp_path / "a.zip", GOOD | extra)))
+    assert {file.path for file in source.files} == set(GOOD)
+    assert source.notes == ["set aside, as hidden or made by machines: .git, @eaDir, cat/__MACOSX"]
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
