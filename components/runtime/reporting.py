@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from components.runtime import text
+
 if TYPE_CHECKING:
     from clearml import Logger, Task
 
@@ -60,5 +62,5 @@ def report_table(
 
 
 def printable(value: Any) -> Any:
-    """Text as valid UTF-8; file names need not be."""
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+    """A cell without what is no letter; file names may be anything."""
+    return text.printable(value) if isinstance(value, str) else value
