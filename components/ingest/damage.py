@@ -104,6 +104,8 @@ def _flat_rows(grey: Image.Image) -> int:
     """How many rows at the bottom have one single colour."""
     width, height = grey.size
     colour = grey.getpixel((0, height - 1))
+    if grey.getpixel((width - 1, height - 1)) != colour:
+        return 0  # mostly, and quickly
     for row in range(height - 1, -1, -1):
         if grey.crop((0, row, width, row + 1)).getextrema() != (colour, colour):
             return height - 1 - row
