@@ -25,6 +25,8 @@ from components.runtime.schema import BadInput
 
 log = logging.getLogger(__name__)
 
+SHOWN = ("metrics.json", "predictions.csv", "report.html")  # what a page offers one by one
+
 
 def evaluate_model(
     model: Path,

@@ -19,7 +19,7 @@ from components.evaluate.labels import probable_label_errors
 from components.evaluate.parameters import Evaluate
 from components.evaluate.predictions import Predictions
 from components.imaging.dataset import load_info
-from components.imaging.page import page, percent
+from components.imaging.html import page, percent
 from components.runtime.schema import to_text
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")

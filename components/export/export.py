@@ -13,6 +13,7 @@ from components.export.formats import FORMATS, TOLERANCE, largest_difference, ma
 from components.export.serving import prepare_code, write_serving
 from components.predict.network import Classifier
 from components.predict.photos import read_photos
+from components.runtime.files import write_json
 from components.runtime.schema import BadInput
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ def export_model(
             shutil.copyfile(model / name, folder / name)
     if classifier.temperature:
         classifier.network.save(folder / "model.keras")
+        write_json(folder / "model.json", classifier.info | {"temperature": classifier.temperature})
     (folder / "prepare.py").write_text(prepare_code(classifier.recipe), encoding="utf-8")
     (folder / "classes.txt").write_text("".join(f"{n}\n" for n in classifier.classes), "utf-8")
     checks, problems = [], []

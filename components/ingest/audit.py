@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from components.imaging.dataset import (
     FINE,
     LEFT_OUT,
+    PLACE,
     REPAIRED,
     Image,
     ShardReader,
@@ -42,7 +43,6 @@ from components.runtime.text import printable
 logger = logging.getLogger(__name__)
 
 IMAGES_PER_FILE, BYTES_PER_FILE = 1000, 1e8  # of a packed raw dataset, whichever comes first
-PLACE = Image._fields.index("shard")  # the columns from here on say where the bytes are
 KEEPER = {"test": 0, "validation": 1, "train": 2, "": 3}  # which of equal files stays
 
 
@@ -213,14 +213,15 @@ def _describe(source: Source, settings: Ingest, images: list[Image]) -> dict[str
             label: _distributions([image for image in kept if image.label == label])
             for label in classes
         },
-        "content": _content(images, root),
+        "content": _content(images, source.name, classes),
         "parameters": recorded_parameters(public(settings)),
     }
 
 
-def _content(images: list[Image], root: str | None) -> str:
-    """The hash of the table and, as they are not copied, of where the files lie; not of shards."""
-    digest = hashlib.sha256(f"{root}\n".encode("utf-8", "surrogateescape"))
+def _content(images: list[Image], name: str, classes: list[str]) -> str:
+    """The hash of all that preprocess takes over: not of where the bytes lie."""
+    about = "\0".join([name, *classes, ""])
+    digest = hashlib.sha256(about.encode("utf-8", "surrogateescape"))
     for image in images:
         digest.update("\0".join(map(str, image[:PLACE])).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

@@ -232,6 +232,8 @@ class _Reading:
                 self._refuse(
                     f"differ: {split[0]} has splits, {min(others)} has none", held[split[0]]
                 )
+        elif copies := [name for name in held if len(held[name] & held.keys()) > 1]:
+            self._refuse_copy(copies[0], held[copies[0]] & held.keys())
         elif len(shared) > 1:
             self._refuse(f"all have the sub-folders {listed(shared)}", shared)
         elif "" not in kinds and (len(kinds) > 1 or kinds == {"part"}):
@@ -264,8 +266,9 @@ class _Reading:
             other = f"if the labels are in the file names, as {label} in {example}: "
             other += self.asked._replace(source="names").command()
         else:
-            other = "if a table has the labels: "
-            other += Asked("ingest.path=labels.csv", "table").command()
+            tables = (path for path in self.paths if ending(path) in (".csv", ".tsv"))
+            told = f"{self.asked.told.rstrip('/')}/{next(tables, 'labels.csv')}"
+            other = f"if a table has the labels: {Asked(told, 'table').command()}"
         raise self.asked.refusal(
             f"the folders {listed(self.folders)} look like splits, but have no class folders; "
             f"{other}; if {listed(self.folders)} are the classes: "
@@ -277,13 +280,16 @@ class _Reading:
         for name, inner in self.folders.items():
             below = [set(folders.unwrapped()[1]) for folders in inner.values()]
             if below and len(shared := set.intersection(*below)) > 1:
-                one = self.asked._replace(told=f"{self.asked.told.rstrip('/')}/{name}")
-                raise self.asked.refusal(
-                    f"{name}/ has the splits {listed(inner)} with the classes {listed(shared)}, "
-                    f"beside {listed(self.folders.keys() - {name})}; to take one folder: "
-                    f"{one.command()}; if {listed(self.folders)} are the classes: "
-                    f"{self.asked.command('ingest.layout=classes')}"
-                )
+                self._refuse_copy(name, shared, f" in {listed(inner)}")
+
+    def _refuse_copy(self, name: str, inner: Iterable[str], where: str = "") -> None:
+        one = self.asked._replace(told=f"{self.asked.told.rstrip('/')}/{name}")
+        raise self.asked.refusal(
+            f"{name}/ is beside {listed(self.folders.keys() - {name})} and has the folders "
+            f"{listed(inner)}{where}; to take {name} alone: {one.command()}; "
+            f"if {listed(self.folders)} are the classes: "
+            f"{self.asked.command('ingest.layout=classes')}"
+        )
 
 
 def _apply(rules: Mapping[Names, Rule], parts: Mapping[str, Names]) -> Labels:

@@ -17,7 +17,7 @@ WORDS = {
     "test": "test testing tst holdout heldout unseen",
 }
 SPLIT_WORD = {word: split for split, words in WORDS.items() for word in words.split()}
-FILLER = "data|dataset|folder|images?|imgs?|photos?|pictures?|pics?|sets?|splits?|samples?"
+FILLER = "data|folder|images?|imgs?|photos?|pictures?|pics?|sets?|splits?|samples?"
 SPLIT_NAME = re.compile(f"(?:{FILLER})*?({'|'.join(SPLIT_WORD)})(?:{FILLER})*")
 PART_NAME = re.compile(  # fold1, Part B, 3rd_split
     r"(k?[-_ ]?fold|cv|split|part|partition|batch|chunk|subset|shard)[-_ .]*(\d+|[a-z])"
@@ -28,7 +28,6 @@ NO_IMAGES = frozenset(  # endings of files that tell nothing of where the images
     " .npy .npz .pkl .h5 .hdf5 .zip .tar .gz .tgz .7z .rar .log .ini .cfg .db .sqlite .lnk .url"
     " .doc .docx .xls .xlsx .ppt .pptx .mp3 .wav .mp4 .mov .avi .mkv .sh .bat .exe".split()
 )
-NUMBER_AT_END = re.compile(r"(?=.*[^\W\d_])(.+?)[\W_]*\d*[\W_]*")
 ENDING = re.compile(r"\.\w{1,6}$")
 SHOWN = 4  # names listed in a message at most
 PATTERN = {"{label}": "(?P<label>[^/]+)", "{number}": r"\d+", "*": ".*"}
@@ -58,11 +57,23 @@ def label_in_name(name: str, pattern: str | None = None) -> str:
     file = name.rpartition("/")[2]
     stem = file[: -len(ending(file))] if ending(file) else file
     if pattern is None:
-        match = NUMBER_AT_END.fullmatch(stem)
-        return match[1] if match else ""
+        return _without_number(stem)
     tries = [name] if "/" in pattern else [stem, file]
     match = next(filter(None, map(_compiled(pattern).fullmatch, tries)), None)
     return match["label"].strip() if match else ""
+
+
+def _without_number(stem: str) -> str:
+    """What stands before the number at the end, and before what parts them; empty: no letter."""
+    end = len(stem)
+    for between in (_separates, str.isdecimal, _separates):
+        while end and between(stem[end - 1]):
+            end -= 1
+    return stem[:end] if any(map(str.isalpha, stem[:end])) else ""
+
+
+def _separates(letter: str) -> bool:
+    return not letter.isalnum() and unicodedata.category(letter)[0] != "M"  # an accent, a vowel
 
 
 @functools.cache

@@ -10,9 +10,6 @@ from components.imaging.classifier import as_columns, load_classifier, recipe_of
 from components.imaging.framework import keras, tf
 from components.runtime.schema import BadInput
 
-CALIBRATED = "calibrated"  # name of the layer of a model with a temperature within
-SMALLEST = 1e-7  # probabilities are clipped here before a logarithm, as the evaluation does
-
 
 class Classifier:
     """Square RGB images 0-255 in, probabilities of `classes` out.
@@ -24,13 +21,14 @@ class Classifier:
     def __init__(self, folder: Path, temperature: float | None = None) -> None:
         """Load `model.keras`, and `model.json` where it is; `BadInput` when they can't be used.
 
-        `temperature` is what an evaluation divides the logits by; a model that was exported with
-        one has it within.
+        `temperature` is what an evaluation divides the logits by; a model that was exported so has
+        it within, and tells it.
         """
         self.info, self.classes, self.network = load_classifier(folder, with_info=False)
-        self.temperature = None if _is_calibrated(self.network) else temperature
-        if self.temperature:
-            self.network = _calibrated(self.network, self.classes, self.temperature)
+        self.temperature = self.info.get("temperature")
+        if temperature and not self.temperature:
+            self.temperature = temperature
+            _divide_logits(self.network, temperature)
         recipe = recipe_of(self.network)
         self.recipe = recipe._replace(size=recipe.size or min(self.info.get("image_size", [0])))
         if not self.recipe.size:
@@ -48,17 +46,10 @@ class Classifier:
         return self._forward(tf.cast(images, tf.float32)).numpy()
 
 
-def _is_calibrated(network: keras.Model) -> bool:
-    return any(layer.name == CALIBRATED for layer in network.layers)
-
-
-def _calibrated(network: keras.Model, classes: list[str], temperature: float) -> keras.Model:
-    """As `components.evaluate.calibration.with_temperature`, as a part of the model."""
-    stacked = keras.ops.stack([network.output[name] for name in classes], axis=1)
-    logits = keras.ops.log(keras.ops.maximum(stacked, SMALLEST)) / temperature
-    scaled = keras.layers.Softmax(name=CALIBRATED, dtype="float32")(logits)
-    named = {name: scaled[:, place] for place, name in enumerate(classes)}
-    return keras.Model(network.inputs, named, name=network.name)
+def _divide_logits(network: keras.Model, temperature: float) -> None:
+    """Within the weights of the last layer, so that every format of the model has it."""
+    layer = network.get_layer("logits")
+    layer.set_weights([values / temperature for values in layer.get_weights()])
 
 
 def _without_resizing(network: keras.Model) -> keras.Model:

@@ -116,7 +116,7 @@ def main() -> None:
         folder = Path(parent)
         (folder / "photos").mkdir()
         paths = unpack(archive, folder / "photos", arguments.photos)
-        model = untrained(folder / "model", name, side)
+        model = untrained(folder / "model", name, side, stored_as=("jpeg", 90))  # as shipped
         classifier = Classifier(model)
         bare_loop(classifier.network, paths[:BATCH], side)  # both are traced before
         ours(classifier, paths[:BATCH])

@@ -154,6 +154,45 @@ def test_in_a_browser_on_a_phone(page, tmp_path):
         assert found[fault] == 0, fault
 
 
+PRINTED = """
+const frame = document.createElement("iframe");
+frame.style = "width: 688px; height: 1000px; border: 0";
+frame.srcdoc = PAGE.replaceAll("@media print", "@media all");
+frame.onload = () => {
+  const page = frame.contentDocument;
+  const all = (selector) => [...page.querySelectorAll(selector)];
+  const found = {
+    wide: all("*").filter((part) => part.scrollWidth > part.clientWidth + 1
+                          && getComputedStyle(part).overflowX !== "visible").length,
+    overflow: page.documentElement.scrollWidth - frame.clientWidth,
+    hidden: all("details table").filter((table) => !table.checkVisibility()
+                                        || !table.getBoundingClientRect().height).length,
+    closed: all("details:not([open])").length,
+    cut: all("figure, tr, .figures > div")
+      .filter((part) => getComputedStyle(part).breakInside !== "avoid").length,
+    contents: all("nav").filter((part) => part.checkVisibility()).length,
+  };
+  const output = document.createElement("output");
+  output.textContent = JSON.stringify(found);
+  document.body.append(output);
+};
+document.body.append(frame);
+"""
+
+
+def test_printed_on_paper_nothing_is_cut_hidden_or_dark(page, tmp_path):
+    """As wide as A4 between its margins, with the rules for printing."""
+    outer = tmp_path / "outer.html"
+    script = PRINTED.replace("PAGE", json.dumps(page).replace("</", "<\\/"), 1)
+    outer.write_text(f"<!doctype html><body><script>{script}</script>", encoding="utf-8")
+    flags = ["--virtual-time-budget=20000", "--dump-dom"]
+    dump = chromium(tmp_path, outer, *flags)
+    found = json.loads(html.unescape(re.search("<output>(.*?)</output>", dump, re.S).group(1)))
+    assert found.pop("closed") > 0  # or nothing is shown by opening them
+    assert "@media screen and (prefers-color-scheme: dark)" in page
+    assert set(found.values()) == {0}, found
+
+
 def test_screenshot_is_no_blank_page(evaluation, tmp_path):
     shot = tmp_path / "shot.png"
     chromium(tmp_path, evaluation / "report.html", "--window-size=1200,900", f"--screenshot={shot}")

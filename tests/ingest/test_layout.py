@@ -98,6 +98,7 @@ def test_hidden_files_and_those_of_the_mac_are_not_looked_at() -> None:
         (("seg_train/seg_train", "seg_test/seg_test"), ("train", "test")),
         (("01_train", "02_valid", "03_testing"), ("train", "validation", "test")),
         (("imagesTrain", "imagesTest"), ("train", "test")),
+        (("train dataset", "TestDataset"), ("train", "test")),
     ],
 )
 def test_splits_have_many_names(folders: tuple[str, ...], splits: tuple[str, ...]) -> None:
@@ -154,9 +155,24 @@ def test_parts_that_can_not_be_told_are_asked(paths: list[str]) -> None:
     assert labels(*paths, layout="classes")
 
 
-def test_of_several_whole_sets_one_is_to_be_named() -> None:
-    told = refusal(*below("A/train", "A/test", "B/train", "B/test"))
+@pytest.mark.parametrize(
+    "paths",
+    [
+        below("A/train", "A/test", "B/train", "B/test"),
+        [*below("A", classes=("x", "y")), "x/1.jpg", "y/1.jpg"],
+    ],
+)
+def test_of_several_whole_sets_one_is_to_be_named(paths: list[str]) -> None:
+    told = refusal(*paths)
     assert "python pipelines/pets_pipeline.py ingest=folder ingest.path=photos/A; " in told
+    assert f"are the classes: {START} ingest.layout=classes" in told
+    assert labels(*paths, layout="classes")
+
+
+def test_a_table_beside_the_photos_is_pointed_out() -> None:
+    told = refusal("train/0a.jpg", "test/0b.jpg", "my labels.csv")
+    assert "table has the labels: python pipelines/pets_pipeline.py ingest=table " in told
+    assert "'ingest.path=photos/my labels.csv'; " in told
 
 
 def test_labels_in_file_names_are_pointed_out() -> None:
@@ -240,6 +256,7 @@ def test_empty_folders_beside_the_classes_are_empty_classes() -> None:
         ("cat.0.jpg", "cat"), ("Abyssinian_12.jpg", "Abyssinian"), ("cat (1).jpg", "cat"),
         ("german_shorthaired_100.jpg", "german_shorthaired"), ("n01440764_10026.JPEG", "n01440764"),
         ("x/dog12.png", "dog"), ("dog.jpg", "dog"), ("dog-7", "dog"), ("\u732b_1.webp", "\u732b"),
+        ("cafe\u0301_1.jpg", "cafe\u0301"), (f"a{'_' * 200}b_1.jpg", f"a{'_' * 200}b"),
         ("12.jpg", ""), ("2020-01-02.jpg", ""), ("_1_.jpg", ""),
     ],
 )  # fmt: skip
@@ -284,7 +301,18 @@ def test_with_labels_in_names_folders_are_splits_or_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["bus", "contest", "train_station", "Testudo", "valley", "evolution", "setter", "1"]
+    "name",
+    [
+        "dataset" * 36,
+        "bus",
+        "contest",
+        "train_station",
+        "Testudo",
+        "valley",
+        "evolution",
+        "setter",
+        "1",
+    ],
 )
 def test_a_class_is_no_split(name: str) -> None:
     assert split_of(name) == ""

@@ -8,10 +8,14 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from components.evaluate.calibration import with_temperature
 from components.runtime import storage
 from components.runtime.schema import BadInput
+from components.train.artifact import model_artifact
+from pipelines.dag import PETS
 from pipelines.engine import command
 from pipelines.predict import Predict, work
 from tests.checkout import Checkout
@@ -31,7 +35,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def model(checkout: Checkout) -> str:
     """Its reference."""
     store = storage.LocalStore(checkout.root / "outputs")
-    reference = store.publish_model(untrained(store.temporary / "model"), "")
+    model = untrained(store.temporary / "model")
+    reference = store.publish(model, model_artifact(model, ""))
     store.champions.choose(reference)
     return reference
 
@@ -93,7 +98,7 @@ def test_a_file_is_written_whole_or_not_at_all(
     monkeypatch.chdir(checkout.root)
     images = "images=photos (ä)/002.jpg"
     folder = f"model=outputs/{model}"
-    settings = command.read(Predict, "predict", [images, folder, "file=none.csv"])
+    settings = command.read(PETS, Predict, "predict", [images, folder, "file=none.csv"])
     with pytest.raises(BadInput, match=r"002\.jpg: none of 1 files is a readable image"):
         work(settings)
     assert not list(checkout.root.glob("*none.csv*"))
@@ -104,6 +109,12 @@ def test_a_file_is_written_whole_or_not_at_all(
     [
         (("images=nowhere",), "images=nowhere: there is no such file or folder"),
         (("images=*.bmp",), "images=*.bmp: the pattern matches no file"),
+        (("images=",), "images=: names none; give an image, a folder, a pattern, or - for a list"),
+        (("images=data/test", "model="), "model=: names none; give champion, latest, "),
+        (("images=data/test", "threshold=1.5"), "threshold=1.5: expected a number >= 0 and <= 1"),
+        (("images=data/test", "gallery=conf"), "gallery=conf: exists already; name another file"),
+        (("images=data/test", "gallery=-"), "gallery=-: a page can't go where the rows go"),
+        (("images=data/test", "gallery=a.csv", "file=./a.csv"), "gallery=a.csv: is the file of "),
         ((), "images: no value is given; set images=..."),
         (("images=data/test", "model=models/x"), "models/x: nothing of that name is in "),
         (("images=data/test", "output=xml"), "output=xml: expected one of csv, jsonl"),
@@ -117,5 +128,63 @@ def test_a_mistake_is_told(checkout: Checkout, arguments: tuple[str, ...], words
 def test_no_champion_yet(checkout: Checkout) -> None:
     line = refusal(checkout, "images=data/test", "run.outputs=elsewhere")
     assert line == (
-        "model=champion: there is no champion yet; promote one with evaluate.gate=promote"
+        "model=champion: there is no champion and no model yet; "
+        "train one: python pipelines/pets_pipeline.py"
     )
+
+
+def test_without_a_champion_the_newest_model_is_taken_and_told(checkout: Checkout) -> None:
+    store = storage.LocalStore(checkout.root / "young")
+    reference = store.publish_model(untrained(store.temporary / "model"), "")
+    done = predict(checkout, "images=photos (ä)/000.jpg", "run.outputs=young", "file=-")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[0] == (
+        f"there is no champion yet; the newest model is taken: {reference}"
+    )
+    assert done.stdout.splitlines()[0] == "path,predicted,cat,dog"  # - is standard output
+    assert not (checkout.root / "-").exists()
+
+
+def test_what_is_not_probable_enough_is_none_of_them(
+    checkout: Checkout, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(checkout.root)
+    rows = {}
+    for name, threshold in (("all", "null"), ("some", "0.9")):
+        arguments = [f"file={name}.csv", f"gallery={name}.html", f"threshold={threshold}"]
+        work(command.read(Predict, "predict", ["images=photos (ä)", *arguments]))
+        with (checkout.root / f"{name}.csv").open() as file:
+            rows[name] = list(csv.DictReader(file))
+    named = []
+    for before, after in zip(rows["all"], rows["some"], strict=True):
+        best = max(float(before[name]) for name in CLASSES)
+        assert after == before | ({} if best >= 0.9 else {"predicted": "none of them"})
+        named.append(after["predicted"] == "none of them")
+    assert any(named) and not all(named)
+    page = (checkout.root / "some.html").read_text()
+    assert page.count("<b>none of them</b>") == 1 + sum(named)
+    assert "none of them" not in (checkout.root / "all.html").read_text()
+
+
+def test_an_evaluation_that_calibrated_its_model_calibrates_predictions(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(checkout.root)
+    caplog.set_level("INFO")
+    store = storage.LocalStore(checkout.root / "calibrated")
+    store.publish_model(untrained(store.temporary / "model"), "")
+
+    def predicted(name: str) -> np.ndarray:
+        arguments = ["images=photos (ä)", "model=latest", "run.outputs=calibrated"]
+        work(command.read(Predict, "predict", [*arguments, f"file={name}.csv"]))
+        with (checkout.root / f"{name}.csv").open() as file:
+            return np.array([[float(row[c]) for c in CLASSES] for row in csv.DictReader(file)])
+
+    raw = predicted("raw")
+    folder = store.temporary / "evaluation"
+    folder.mkdir()
+    told = {"model": "beef" * 16, "temperature": {"temperature": 2.5, "applied": True}}
+    (folder / "metrics.json").write_text(json.dumps(told))
+    reference = store.publish_evaluation(folder)
+    np.testing.assert_allclose(predicted("scaled"), with_temperature(raw, 2.5), atol=1e-5)
+    assert f"calibrated with temperature 2.5 of {reference}" in caplog.messages

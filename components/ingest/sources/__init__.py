@@ -19,7 +19,14 @@ from components.ingest.sources import (
     sample,
     table,
 )
-from components.ingest.sources.kind import Identify, Kind, Resolve, Source
+from components.ingest.sources.kind import (
+    CONTROL_CHARACTERS,
+    Identify,
+    Kind,
+    Resolve,
+    Source,
+    has_control_characters,
+)
 
 KINDS: dict[str, Kind] = {
     "sample": sample.KIND,
@@ -82,9 +89,9 @@ def _kind(settings: Ingest) -> tuple[Kind, Asked]:
 def _checked(file: File, settings: Ingest) -> File:
     """The file with what is against it."""
     path, problem = file.path, file.problem
-    if not path.isprintable() and any(ord(letter) < 32 for letter in path):
+    if has_control_characters(path):
         path = path.encode("unicode_escape").decode()  # so that tables and pages stay whole
-        problem = "its name has control characters"
+        problem = problem or CONTROL_CHARACTERS
     elif not problem and file.size > settings.max_file_mb * 1e6:
         problem = f"too large: {file.size / 1e6:.0f} MB"
     return file._replace(path=path, problem=problem)

@@ -18,6 +18,7 @@ from components.runtime.files import read_below
 
 Resolve = Callable[[str], Path]  # from a ClearML dataset's name to its local copy
 Identify = Callable[[str], str]  # ... and to its id
+CONTROL_CHARACTERS = "its name has control characters"
 
 
 class Place(NamedTuple):
@@ -102,6 +103,8 @@ def with_labels(place: Place, found: Labels, missing: str, notes: Iterable[str] 
             aside.append(file.path)
             continue
         problem = file.problem or ("" if label else missing)
+        if not file.problem and has_control_characters(file.path):
+            problem = CONTROL_CHARACTERS
         files.append(file._replace(label=label, split=split, problem=problem))
     return Labelled(files, [*notes_on(place, aside), *notes])
 
@@ -127,6 +130,11 @@ def notes_on(place: Place, unlabelled: list[str]) -> list[str]:
 
 def copied(settings: Ingest, asked: Asked) -> None:
     """Of a source whose files do not stay where they are."""
+
+
+def has_control_characters(path: str) -> bool:
+    """Whether the path would break a table's lines."""
+    return not path.isprintable() and any(ord(letter) < 32 for letter in path)
 
 
 def hash_of(*parts: str) -> str:

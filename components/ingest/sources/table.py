@@ -28,6 +28,7 @@ from components.ingest.sources.kind import (
 from components.ingest.sources.names import identity_at, place_at, root_or_none
 from components.runtime.files import file_hash
 from components.runtime.schema import BadInput
+from components.runtime.spreadsheet import original
 
 SEPARATORS = ",;\t|"
 OPTIONAL = "split"  # the split's column where none of another name is asked for
@@ -64,7 +65,9 @@ def read_rows(path: Path, settings: Ingest, asked: Asked) -> tuple[list[Row], li
     rows = []
     for number, cells in enumerate(lines, 2):
         if any(cell.strip() for cell in cells):
-            values = [cells[place].strip() if place < len(cells) else "" for place in places]
+            values = [
+                original(cells[place].strip()) if place < len(cells) else "" for place in places
+            ]
             name = f"row {number}"
             rows.append(Row(name, values[0], values[1], _split(values[2:], name, asked)))
     return rows, [name for name in header if name and name not in names]
