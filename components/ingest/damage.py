@@ -75,11 +75,25 @@ def _zero_tail(data: bytes, image: ImageFile.ImageFile) -> float:
     """The share of a file's data that is zeros up to its end; behind the picture none count."""
     if not data.endswith(FEW_ZEROS):
         return 0.0
-    if image.format == "WEBP":
+    if image.format in SHRINKABLE:
+        if _scans(data)[1] < len(data):
+            return 0.0
+    elif image.format == "WEBP":
         data = data[: 8 + int.from_bytes(data[4:8], "little")]
-    elif image.format in SHRINKABLE and _scans(data)[1] < len(data):
-        return 0.0
+    else:
+        data = data[: _end_of_boxes(data)]
     return 1 - len(data.rstrip(b"\0")) / len(data)
+
+
+def _end_of_boxes(data: bytes) -> int:
+    """Where the last box of a HEIC or AVIF ends."""
+    place = 0
+    while place < len(data) and data[place + 4 : place + 8] != bytes(4):
+        size = int.from_bytes(data[place : place + 4], "big")
+        if size == 1:  # the long form
+            size = int.from_bytes(data[place + 8 : place + 16], "big")
+        place += size if size >= 8 else len(data)  # 0: to the end
+    return place
 
 
 def _cut_off(data: bytes, grey: Image.Image) -> float:
