@@ -58,17 +58,17 @@ def _scans(data: bytes) -> tuple[list[bytes], int]:
 
 
 def _unscanned(data: bytes, image: ImageFile.ImageFile) -> float:
-    """The share of coefficients that no scan of a progressive JPEG completes."""
+    """The share of coefficients that no scan of a progressive JPEG has; half for a rough one."""
     if not image.info.get("progressive"):
         return 0.0
-    complete: dict[int, set[int]] = {layer[0]: set() for layer in image.layer}
+    known: dict[tuple[int, int], float] = {}  # by component and coefficient
     for scan in _scans(data)[0]:
         count = scan[0]
         first, last, precision = scan[1 + 2 * count : 4 + 2 * count]
-        if precision & 15 == 0:
-            for component in scan[1 : 1 + 2 * count : 2]:
-                complete[component].update(range(first, last + 1))
-    return 1 - sum(map(len, complete.values())) / (COEFFICIENTS * len(complete))
+        share = 0.5 if precision & 15 else 1.0
+        for component in scan[1 : 1 + 2 * count : 2]:
+            known |= {(component, place): share for place in range(first, last + 1)}
+    return 1 - sum(known.values()) / (COEFFICIENTS * len(image.layer))
 
 
 def _zero_tail(data: bytes, image: ImageFile.ImageFile) -> float:
