@@ -13,6 +13,7 @@ from clearml.backend_api.session.client import APIClient
 from components.runtime.schema import BadInput
 from components.runtime.source import ROOT
 from components.runtime.stores import steps_project
+from pipelines.engine.controller import REQUIREMENTS
 from pipelines.engine.parameters import FORM, Run, from_sections
 from pipelines.engine.pipeline import Pipeline
 
@@ -30,7 +31,7 @@ def submit(pipeline: Pipeline, config: Any) -> Task:
         task_type="controller",
         script=pipeline.entry,
         working_directory=".",
-        requirements_file=str(ROOT / "pipelines" / "engine" / "requirements.txt"),
+        requirements_file=str(REQUIREMENTS),
         add_task_init_call=False,
     )
     task.update_parameters(stored)

@@ -23,10 +23,9 @@ from clearml.automation.trigger import DatasetTrigger, ExecutedTrigger, TaskTrig
 from clearml.backend_api.session.client import APIClient
 
 from components.runtime.schema import BadInput
-from components.runtime.source import ROOT
 from components.runtime.stores import steps_project
 from pipelines.engine import enqueue
-from pipelines.engine.controller import plain_task
+from pipelines.engine.controller import REQUIREMENTS, plain_task
 from pipelines.engine.parameters import FORM
 from pipelines.engine.pipeline import Pipeline
 from pipelines.retraining import schedules
@@ -167,7 +166,7 @@ def submit(
         task_type="service",
         script=ENTRY,
         working_directory=".",
-        requirements_file=str(ROOT / "pipelines" / "requirements.txt"),
+        requirements_file=str(REQUIREMENTS),
         add_task_init_call=False,
     )
     task.update_parameters(stored)
