@@ -48,7 +48,7 @@ def predict_images(
 def _read_ahead(
     classifier: Classifier, batches: Iterator[list[str]], workers: int
 ) -> Iterator[tuple[list[str], list[Photo]]]:
-    read = functools.partial(read_photos, classifier.recipe)
+    read = functools.partial(read_photos, classifier.recipe._replace(format="png"))
     pool = ThreadPoolExecutor(workers)
     waiting: deque = deque()
     try:
@@ -69,7 +69,9 @@ def _predict(classifier: Classifier, photos: list[Photo]) -> np.ndarray:
     pixels = b"".join(photo.pixels for photo in photos)
     shape = (-1, classifier.recipe.size, classifier.recipe.size, 3)
     images = np.frombuffer(pixels, np.uint8).reshape(shape)
-    return classifier(images) if len(images) else np.empty((0, len(classifier.classes)))
+    if not len(images):
+        return np.empty((0, len(classifier.classes)))
+    return classifier(classifier.stored(images))
 
 
 def _cpus() -> int:
