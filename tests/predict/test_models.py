@@ -98,6 +98,16 @@ def test_a_temperature_that_was_not_applied_or_of_another_model_is_none(store: L
     assert (found.evaluation, found.temperature) == (known, None)
 
 
+@pytest.mark.parametrize("damage", ["", "{", "[1]", "null"])
+def test_a_damaged_description_is_left_to_those_who_need_it(
+    store: LocalStore, tmp_path: Path, damage: str
+) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "model.keras").write_bytes(b"weights")
+    (tmp_path / "net" / "model.json").write_text(damage)
+    assert find_model(str(tmp_path / "net"), store)[2:] == ({}, "", {})
+
+
 def test_a_run_that_only_evaluated_has_the_model_that_it_started_from(store: LocalStore) -> None:
     run = run_of(store.outputs, evaluate=evaluate(store, 1.5, True))
     (run / "model.keras").write_bytes(b"weights")
