@@ -5,11 +5,18 @@ python pipelines/champion.py rollback=true run=local
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+if not __package__:  # as a script: the packages of this checkout, wherever others are installed
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
 from dataclasses import dataclass
+from typing import Any
 
 from components.runtime.schema import BadInput, parameter
+from pipelines.dag import PETS
 from pipelines.engine.command import command, open_store
-from pipelines.engine.parameters import Run
 
 
 @dataclass(frozen=True)
@@ -20,10 +27,9 @@ class Settings:
     "Make this model the champion, whatever the gate said of it: its reference."
     rollback: bool = parameter()
     "Make the champion before this one the champion again."
-    run: Run = parameter()
 
 
-def work(settings: Settings) -> None:
+def work(settings: Any) -> None:
     """Print who is the champion, after the change that was asked for."""
     if settings.promote and settings.rollback:
         raise BadInput("rollback=true: does not go with promote=...; do one after the other")
@@ -43,4 +49,4 @@ def work(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    command(Settings, "champion", work)
+    command(PETS, Settings, "champion", work)

@@ -5,26 +5,31 @@ python pipelines/export.py model=champion folder=pets_model
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+if not __package__:  # as a script: the packages of this checkout, wherever others are installed
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
 import contextlib
 import itertools
 import logging
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from components.runtime.schema import BadInput, parameter
+from pipelines.dag import PETS
 from pipelines.engine.command import command, open_store
-from pipelines.engine.parameters import Run
 
 log = logging.getLogger("pipelines.export")  # whether run or imported
 
 IMAGES_AT_MOST = 256  # to check on
 
 
-@dataclass
+@dataclass(frozen=True)
 class Export:
     """Export a model: Keras, SavedModel and TensorFlow Lite, each checked; a model card; a folder
     for ClearML Serving.
@@ -41,10 +46,9 @@ class Export:
     "Photos to check the formats on: a file, folder or pattern; null: made-up images."
     licence: str | None = parameter()
     "The licence of the weights, for the model card."
-    run: Run = parameter()
 
 
-def work(settings: Export) -> None:
+def work(settings: Any) -> None:
     """Export, and tell where."""
     target = Path(settings.folder).expanduser()
     if os.path.lexists(target):
@@ -91,4 +95,4 @@ def _new_folder(target: Path) -> Iterator[Path]:
 
 
 if __name__ == "__main__":
-    command(Export, "export", work)
+    command(PETS, Export, "export", work)

@@ -5,27 +5,27 @@ python pipelines/optimize.py trials=20 "space=[train.learning_rate log 1e-4 1e-2
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+if not __package__:  # as a script: the packages of this checkout, wherever others are installed
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
 import contextlib
 import io
 import logging
 import shlex
-import sys
 import warnings
-from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-
-from components.runtime.schema import BadInput, parameter, parse, to_texts
+from components.runtime.schema import BadInput, parse, to_texts
 from components.runtime.stores import steps_project
-from components.train.parameters import Train
-from pipelines.engine import parameters
+from pipelines.dag import PETS
 from pipelines.engine.command import command, use_sdk_settings
-from pipelines.engine.parameters import CONF, Run
-from pipelines.sweeps import leaderboard, space, trials
+from pipelines.engine.run_records import new_folder
+from pipelines.sweeps import leaderboard, space
+from pipelines.sweeps.settings import Settings
 from pipelines.sweeps.space import Dimension
 from pipelines.sweeps.trials import Trial
 
@@ -35,35 +35,12 @@ if TYPE_CHECKING:
 
 ABORT_SECONDS = 60  # that the trials get to be aborted
 INTERRUPTED = 130  # exit code
+STAGE = PETS.stages["train"]  # whose parameters are searched
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Search good parameters of the train step, with Optuna: each trial trains on a queue."""
-
-    base: str = parameter()
-    "The train step whose other parameters and dataset the trials have: its task id, or latest."
-    space: list[str] = parameter()
-    """What varies: train.NAME log LOW HIGH, train.NAME uniform LOW HIGH, or train.NAME choice
-    VALUE VALUE ..."""
-    objective: str = parameter(choices=("accuracy", "auc", "loss"))
-    "The figure of the validation images that counts."
-    trials: int = parameter(at_least=1)
-    "How many trainings at most."
-    concurrent: int = parameter(at_least=1)
-    "How many of them at a time."
-    minutes: float | None = parameter(above=0)
-    "Time for all of it, after which running trials are aborted; null for no limit."
-    minutes_per_trial: float | None = parameter(above=0)
-    "Time for one trial; null for no limit."
-    seed: int = parameter(at_least=0)
-    "Another number draws other first trials."
-    run: Run = parameter()
-
-
-def work(settings: Settings) -> None:
+def work(settings: Any) -> None:
     """Optimize, then compare the trials and tell how to train with the best parameters."""
-    dimensions = space.read(settings.space)
+    dimensions = space.read(settings.space, STAGE)
     if settings.run.mode != "queue":
         raise BadInput(f"run={settings.run.mode}: the trials need a queue; use run=queue")
     use_sdk_settings()
@@ -72,9 +49,9 @@ def work(settings: Settings) -> None:
 
     optuna = optimizer.load_optuna()
     server.check_connection()
-    enqueue.check_queue("train", settings.run)
+    enqueue.check_queue(STAGE.name, settings.run)
     base = _base(settings)
-    made = optimizer.make(settings, base, dimensions, optuna)
+    made = optimizer.make(settings, STAGE.name, base, dimensions, optuna)
     print(f"trials of {base.get_output_log_web_page()}, Ctrl-C aborts those that run", flush=True)
     interrupted = _run(made, settings)
     reached = _conclude(made, settings, base, dimensions)
@@ -82,7 +59,7 @@ def work(settings: Settings) -> None:
         sys.exit(INTERRUPTED if interrupted else 1)
 
 
-def _base(settings: Settings) -> Task:
+def _base(settings: Any) -> Task:
     """The step that trials are clones of."""
     from clearml import Task
 
@@ -91,9 +68,7 @@ def _base(settings: Settings) -> Task:
         project = Task.get_project_id(steps_project(settings.run.project), search_hidden=True)
         wanted |= {"status": ["completed", "published"], "order_by": ["-last_update"]}
         wanted |= {"project": [project], "system_tags": ["-archived"]}
-        found = (
-            Task.query_tasks(task_name=f"^{space.STAGE}$", task_filter=wanted) if project else []
-        )
+        found = Task.query_tasks(task_name=f"^{STAGE.name}$", task_filter=wanted) if project else []
         if not found:
             raise BadInput(
                 f"base=latest: project {settings.run.project} has no finished train step yet; "
@@ -108,7 +83,7 @@ def _base(settings: Settings) -> Task:
     return task
 
 
-def _run(optimizer: HyperParameterOptimizer, settings: Settings) -> bool:
+def _run(optimizer: HyperParameterOptimizer, settings: Any) -> bool:
     """Until all trials have ended or the time is up; whether Ctrl-C has aborted what runs."""
     from pipelines.sweeps.optimizer import POLL_SECONDS, words
     from pipelines.sweeps.trials_server import outcomes
@@ -146,7 +121,7 @@ def _run(optimizer: HyperParameterOptimizer, settings: Settings) -> bool:
 
 def _conclude(
     optimizer: HyperParameterOptimizer,
-    settings: Settings,
+    settings: Any,
     base: Task,
     dimensions: list[Dimension],
 ) -> bool:
@@ -155,13 +130,11 @@ def _conclude(
 
     created = optimizer.optimizer.get_created_jobs_ids()
     now = datetime.now()
-    folder = Path(settings.run.outputs).resolve() / f"optimize/{now:%Y-%m-%d}/{now:%H-%M-%S}"
-    folder.mkdir(parents=True)
+    outputs = Path(settings.run.outputs).resolve()
+    folder = Path(new_folder(f"{outputs}/optimize/{now:%Y-%m-%d}/{now:%H-%M-%S}"))
     known = []
     for number, (task, outcome) in enumerate(outcomes(list(created)).items()):
-        given = {
-            f"{space.STAGE}.{one.name}": str(created[task][one.argument]) for one in dimensions
-        }
+        given = {f"{STAGE.name}.{one.name}": str(created[task][one.argument]) for one in dimensions}
         trial = Trial(number, given, str(folder), outcome.status, outcome.reason)
         trial.seconds, trial.task, trial.page = outcome.seconds, task, outcome.page
         trial.objective = f"validation {settings.objective}"
@@ -183,7 +156,7 @@ def _conclude(
     return best.reached is not None
 
 
-def _command(base: Task, best: Trial, settings: Settings) -> str:
+def _command(base: Task, best: Trial, settings: Any) -> str:
     """The pipeline on the same dataset with the best parameters, as a line for a shell."""
     arguments = {
         name.partition("/")[2]: text
@@ -193,15 +166,17 @@ def _command(base: Task, best: Trial, settings: Settings) -> str:
     dataset = arguments.pop("dataset")
     arguments.pop("fingerprint", None)
     arguments |= {name.partition(".")[2]: text for name, text in best.parameters.items()}
-    wanted = to_texts(parse(Train, arguments, space.STAGE))
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        composed = OmegaConf.to_container(compose("config"), resolve=True)
-    usual = parameters.flatten(composed[space.STAGE])
-    changed = [f"{space.STAGE}.{n}={text}" for n, text in wanted.items() if usual[n] != text]
+    wanted = to_texts(parse(STAGE.schema, arguments, STAGE.name))
+    usual = PETS.parameters.defaults()
+    changed = [
+        f"{STAGE.name}.{name}={text}"
+        for name, text in wanted.items()
+        if usual[f"{STAGE.name}/{name}"] != text
+    ]
     run = settings.run
     where = ["run=queue", f"run.project={run.project}", f"run.dataset={dataset}"]
-    return f"python pipelines/{trials.ENTRY.name} {shlex.join([*where, *changed])}"
+    return f"python {PETS.entry} {shlex.join([*where, *changed])}"
 
 
 if __name__ == "__main__":
-    command(Settings, "optimize", work)
+    command(PETS, Settings, "optimize", work)

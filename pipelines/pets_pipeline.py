@@ -5,10 +5,14 @@ python pipelines/pets_pipeline.py train.epochs=5 train/optimizer=sgd
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from pathlib import Path
+
+if not __package__:  # as a script: the packages of this checkout, wherever others are installed
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import os
+import shutil
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -16,9 +20,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from components.runtime.schema import BadInput
-from pipelines.engine import modes, parameters
+from pipelines.dag import PETS
+from pipelines.engine import modes
 from pipelines.engine.command import refuse, refusing
+from pipelines.engine.parameters import flatten
+from pipelines.engine.run_records import STAGES
 from pipelines.sweeps import sweep
+
+ABOUT = "Train and evaluate an image classifier: ingest -> preprocess -> train -> evaluate."
+USAGE = "usage: python pipelines/pets_pipeline.py [group=option ...] [stage.parameter=value ...]"
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
@@ -26,16 +36,16 @@ def compose(composed: DictConfig) -> float | None:
     """Run with the composed configuration; returns the test accuracy, for sweeps."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     if HydraConfig.get().mode is RunMode.MULTIRUN:
-        return sweep.run_trial(HydraConfig.get(), folder)
+        return sweep.run_trial(PETS, HydraConfig.get(), folder)
     try:
         base, texts = _split(composed)
         if "CLEARML_TASK_ID" in os.environ:
-            return modes.on_agent(texts, folder)
-        config = parameters.read(texts)
+            return modes.on_agent(PETS, texts, folder)
+        config = PETS.parameters.read(texts)
         if base is not None:
-            return modes.rerun(base, config, _changed(texts), folder)
+            return modes.rerun(PETS, base, config, _changed(texts), folder)
         OmegaConf.save(composed, folder / "config.yaml", resolve=True)
-        return modes.run(config, folder)
+        return modes.run(PETS, config, folder)
     except BadInput as error:
         _forget(folder)
         refuse(error)  # here, as Hydra would add lines of its own to what passes through it
@@ -44,7 +54,7 @@ def compose(composed: DictConfig) -> float | None:
 def _split(composed: DictConfig) -> tuple[str | None, dict[str, str]]:
     """The earlier run to run again, if any, and the parameters as texts."""
     nested = OmegaConf.to_container(composed, resolve=True)
-    return nested.pop("rerun"), parameters.flatten(nested)
+    return nested.pop("rerun"), flatten(nested)
 
 
 def _changed(texts: dict[str, str]) -> set[str]:
@@ -53,14 +63,14 @@ def _changed(texts: dict[str, str]) -> set[str]:
         override.lstrip("+").partition("=")[0].replace(".", "/")
         for override in HydraConfig.get().overrides.task
     }
-    _, defaults = _split(hydra.compose("config"))
+    defaults = PETS.parameters.defaults()
     differing = {name for name, text in texts.items() if defaults.get(name) != text}
     return (named & texts.keys()) | differing - {"run/mode"}
 
 
 def _forget(folder: Path) -> None:
     """Remove the folder of a run that finished no stage."""
-    if (folder / "stages.json").exists():
+    if (folder / STAGES).exists():
         return
     shutil.rmtree(folder / ".hydra", ignore_errors=True)
     for name in ("config.yaml", "run.log"):
@@ -73,9 +83,9 @@ def _forget(folder: Path) -> None:
 def main() -> None:
     """Compose and run; exit code 2 for a mistake of the user's."""
     if {"-h", "--help"} & set(sys.argv):
-        print(parameters.help_text())
+        print(PETS.parameters.help_text(ABOUT, USAGE))
         return
-    with refusing(lambda problem: parameters.explain(sys.argv[1:], problem)):
+    with refusing(lambda problem: PETS.parameters.explain(sys.argv[1:], problem)):
         compose()
 
 

@@ -5,19 +5,23 @@ python pipelines/predict.py images=photos file=predictions.csv gallery=page.html
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+if not __package__:  # as a script: the packages of this checkout, wherever others are installed
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
 import contextlib
 import logging
 import os
-import sys
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from components.runtime.schema import BadInput, parameter
+from pipelines.dag import PETS
 from pipelines.engine.command import command, open_store
-from pipelines.engine.parameters import Run
 
 if TYPE_CHECKING:
     from components.predict.models import Found
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("pipelines.predict")  # whether run or imported
 
 
-@dataclass
+@dataclass(frozen=True)
 class Predict:
     """Predict the classes of images: one row an image, in the order of the input.
 
@@ -52,10 +56,13 @@ class Predict:
     "Images a forward pass."
     workers: int = parameter(at_least=0)
     "Threads that read images; 0: two for each CPU, at most 16."
-    run: Run = parameter()
+    max_megapixels: float = parameter(above=0, at_most=178)
+    "Millions of pixels of one image above which it is skipped; use that of the model's ingest."
+    max_file_mb: float = parameter(above=0)
+    "Megabytes of one file above which it is skipped."
 
 
-def work(settings: Predict) -> None:
+def work(settings: Any) -> None:
     """Predict, and tell how many."""
     from components.predict.sources import find_images
 
@@ -79,7 +86,7 @@ def work(settings: Predict) -> None:
         sys.exit(1)
 
 
-def _check_outputs(settings: Predict) -> None:
+def _check_outputs(settings: Any) -> None:
     """Before anything is computed; `BadInput`."""
     from components.predict.output import STANDARD_OUTPUT, check_free
 
@@ -95,10 +102,11 @@ def _check_outputs(settings: Predict) -> None:
 
 
 def _predict(
-    settings: Predict, classifier: Classifier, found: Found, paths: Iterable[str], total: int | None
+    settings: Any, classifier: Classifier, found: Found, paths: Iterable[str], total: int | None
 ) -> None:
     from components.predict.gallery import Gallery
     from components.predict.output import NONE, ROWS, STANDARD_OUTPUT, name_of, opened
+    from components.predict.photos import Limits
     from components.predict.prediction import predict_images
     from components.runtime.progress import progress
 
@@ -106,7 +114,8 @@ def _predict(
         raise BadInput(f"threshold={settings.threshold}: the model has a class {NONE} itself")
     warnings.simplefilter("ignore")  # Pillow's, of odd files: each gets one line of ours if any
     output, threshold = settings.file or STANDARD_OUTPUT, settings.threshold or 0
-    predictions = predict_images(classifier, paths, settings.batch_size, settings.workers)
+    limits = Limits(settings.max_megapixels, settings.max_file_mb)
+    predictions = predict_images(classifier, paths, settings.batch_size, settings.workers, limits)
     if output != STANDARD_OUTPUT or not sys.stdout.isatty():  # else the bar would be among the rows
         predictions = progress(predictions, total=total, label="predict")
     gallery = Gallery(classifier.classes)
@@ -134,7 +143,7 @@ def _predict(
 
 def main() -> None:
     """Exit code 2 for a mistake of the user's."""
-    command(Predict, "predict", work)
+    command(PETS, Predict, "predict", work)
 
 
 if __name__ == "__main__":

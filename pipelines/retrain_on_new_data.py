@@ -5,46 +5,24 @@ python pipelines/retrain_on_new_data.py tag=retrain schedule='daily 03:00' dry_r
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+if not __package__:  # as a script: the packages of this checkout, wherever others are installed
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
 import os
-from dataclasses import dataclass
+from typing import Any
 
-from components.runtime.schema import BadInput, parameter, parameters_of, parse, to_texts
+from components.runtime.schema import BadInput, parameters_of, parse, to_texts
+from pipelines.dag import PETS
 from pipelines.engine.command import command, open_store, use_sdk_settings
-from pipelines.engine.parameters import ADVANCED, FORM, Run
+from pipelines.engine.parameters import ADVANCED, FORM
 from pipelines.retraining import hook, schedules
+from pipelines.retraining.settings import Settings
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Start a new run of the pipeline when a dataset gets a tag or is published, or at fixed times.
-
-    The new run is a copy of an earlier one, on the new data; the gate decides on its promotion.
-    """
-
-    tag: str | None = parameter()
-    "Each ClearML dataset with this tag gets a run, once; null: none does."
-    published: bool = parameter()
-    "Each dataset that is published after the first start gets a run, once."
-    dataset: str | None = parameter()
-    "Watch this one, project/name; runs at fixed times take its newest. null: all of run.project."
-    schedule: str | None = parameter()
-    "Fixed times, UTC: every 30 minutes, every 6 hours, daily 03:00, or monday thursday 03:00."
-    base: str = parameter()
-    "The run to copy: its id, or latest for the newest that completed."
-    parameters: list[str] = parameter()
-    "Further parameters of the new runs, with both quotes: \"['train.epochs=20']\"."
-    poll_minutes: float = parameter(above=0)
-    "Minutes from one look at the datasets to the next."
-    notify: str | None = parameter()
-    "Environment variable with the address that gets a JSON message at start and end of each run."
-    queue: str | None = parameter()
-    "Queue for the scheduler itself, such as services; null: it runs here, until Ctrl-C."
-    dry_run: bool = parameter()
-    "Only tell what would be started now, and when the schedule is due; creates nothing."
-    run: Run = parameter()
-
-
-def work(settings: Settings) -> None:
+def work(settings: Any) -> None:
     """Tell what would be done, or do it: here, or as a task of a queue."""
     if settings.run.mode == "offline":
         raise BadInput("run=offline: retraining needs a ClearML server; leave run=queue")
@@ -57,16 +35,16 @@ def work(settings: Settings) -> None:
     from pipelines.retraining import service
 
     if settings.dry_run:
-        service.tell(settings)
+        service.tell(PETS, settings)
     elif settings.queue:
         known = parameters_of(Settings).items()
         helps = {name: one.help for name, one in known if not name.startswith("run.")}
-        service.submit(settings, _stored(settings), helps)
+        service.submit(PETS, settings, _stored(settings), helps)
     else:
-        service.run(settings, _stored(settings))
+        service.run(PETS, settings, _stored(settings))
 
 
-def _on_agent(composed: Settings) -> None:
+def _on_agent(composed: Any) -> None:
     """As the task of a queue: its parameters, which a person may have edited, win."""
     use_sdk_settings()
     from pipelines.engine import controller
@@ -74,14 +52,14 @@ def _on_agent(composed: Settings) -> None:
 
     try:
         edited = {name.replace("/", "."): text for name, text in controller.task_texts().items()}
-        settings = parse(Settings, to_texts(composed) | edited)
+        settings = parse(type(composed), to_texts(composed) | edited)
         _check(settings)
-        service.run(settings, {})
+        service.run(PETS, settings, {})
     except BadInput as error:
         controller.end_on_agent(error)
 
 
-def _stored(settings: Settings) -> dict[str, str]:
+def _stored(settings: Any) -> dict[str, str]:
     """The settings under the names that the scheduler's task keeps them by."""
     return {
         f"{ADVANCED if name.startswith('run.') else FORM}/{name.replace('.', '/')}": text
@@ -89,7 +67,7 @@ def _stored(settings: Settings) -> dict[str, str]:
     }
 
 
-def _check(settings: Settings) -> None:
+def _check(settings: Any) -> None:
     """`BadInput` for what can be seen without the server."""
     hook.check_name(settings.notify)
     if not (settings.tag or settings.published or settings.schedule):
@@ -104,4 +82,4 @@ def _check(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    command(Settings, "retrain_on_new_data", work)
+    command(PETS, Settings, "retrain_on_new_data", work)

@@ -39,6 +39,19 @@ class Checkout:
             check=False,
         )
 
+    def anywhere(
+        self, folder: Path, script: str, *arguments: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a script of the copy from another folder, with what is installed and no more."""
+        return subprocess.run(
+            [sys.executable, self.root / script, *arguments],
+            cwd=folder,
+            env={name: text for name, text in os.environ.items() if name != "PYTHONPATH"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
     def run_folder(self) -> Path:
         """The folder of the newest run."""
         return max(self.root.glob("outputs/*-*-*/*"), key=lambda path: path.name)

@@ -25,6 +25,8 @@ from components.runtime.schema import BadInput
 
 log = logging.getLogger(__name__)
 
+SHOWN = ("metrics.json", "predictions.csv", "report.html")  # what a page offers one by one
+
 
 def evaluate_model(
     model: Path,
@@ -71,14 +73,7 @@ def evaluate_model(
             settings.seed,
         )
     if settings.gate != "off":
-        metrics["gate"] = UNOPPOSED
-        if champion is not None:
-            old = predict_with_champion(test, champion, dataset, settings)
-            old.write_csv(folder / "champion_predictions.csv")
-            decision = compare(old.correct, test.correct, settings.confidence_level, settings.seed)
-            metrics["gate"] = decision.to_json()
-        write_json(folder / "decision.json", metrics["gate"])
-        log.info("gate: %s", metrics["gate"]["reason"])
+        metrics["gate"] = _decide(test, champion, dataset, folder, settings)
     metrics = plain(metrics)
     write_json(folder / "metrics.json", metrics)
     test.write_csv(folder / "predictions.csv")
@@ -88,14 +83,37 @@ def evaluate_model(
     for name, figure in drawn.items():
         figures.save_png(figure, folder / "figures" / f"{name}.png")
     write_report(folder, model, dataset, classifier, test, validation, metrics, drawn, settings)
+    _log(metrics)
+    return metrics
+
+
+def _decide(
+    test: Predictions, champion: Path | None, dataset: Path, folder: Path, settings: Evaluate
+) -> dict[str, Any]:
+    """The gate's decision, written into `folder` with what it rests on."""
+    decision = UNOPPOSED
+    if champion is not None:
+        old = predict_with_champion(test, champion, dataset, settings)
+        old.write_csv(folder / "champion_predictions.csv")
+        level = settings.confidence_level
+        decision = compare(old.correct, test.correct, level, settings.seed).to_json()
+    write_json(folder / "decision.json", decision)
+    log.info("gate: %s", decision["reason"])
+    return decision
+
+
+def _log(metrics: dict[str, Any]) -> None:
+    balanced = 100 * metrics["balanced_accuracy"]
     log.info(
-        "%d of %d test images right (%.1f %%), log loss %.3f",
+        "%s%d of %d test images right (%.1f %%; always %s: %.1f %%), log loss %.3f",
+        f"balanced accuracy {balanced:.1f} %; " if metrics["headline"] != "accuracy" else "",
         metrics["correct"],
         metrics["images"],
         100 * metrics["accuracy"],
+        metrics["majority_class"],
+        100 * metrics["majority_accuracy"],
         metrics["log_loss"],
     )
-    return metrics
 
 
 def predict_with_champion(

@@ -6,8 +6,10 @@ They are drawn with stand-in colours which the page replaces by its own, in ligh
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,14 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
+from matplotlib.ft2font import FT2Font
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from components.evaluate.predictions import Predictions
+from components.runtime.text import printable
 
 INK, SOFT, LINE, PAPER = "#1c2024", "#60666c", "#d9dcdf", "#fefefe"
 SERIES = ["#2a6f97", "#c8553d", "#4f8f5b", "#8e6bb0", "#b8862b", "#5b6b7b", "#a84a7b", "#3f9a9a"]
@@ -27,6 +33,8 @@ VARIABLES = {INK: "--ink", SOFT: "--soft", LINE: "--line", PAPER: "--paper"} | {
 }
 NAMED_AT_MOST = len(SERIES)  # classes with a colour and a name of their own in the curves
 WRITTEN_AT_MOST = 12  # classes whose confusions are written into the cells
+LONGEST_NAME = 30  # letters of a class's name; what is longer is cut
+FONT = "DejaVu Sans"  # matplotlib brings it
 STYLE = {
     "font.size": 10,
     "axes.titlesize": 10,
@@ -43,6 +51,7 @@ STYLE = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
     "text.color": INK,
+    "text.parse_math": False,  # a class may be called a$b$c
     "lines.linewidth": 1.8,
     "legend.frameon": False,
     "legend.fontsize": 9,
@@ -80,11 +89,47 @@ def to_svg(figure: Figure, name: str) -> str:
     text = re.sub(r'(\bid="|url\(#|href="#)', rf"\1{name}-", text)
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
-    text = re.sub(r"(font: [^;\"]*?)'[^;\"]*", r"\1inherit-face", text)
+    text = re.sub(r"(font: [^;\"<]*?)'[^;\"<]*", r"\1inherit-face", text)
     text = text.replace("<svg", '<svg aria-hidden="true" focusable="false"', 1)
     for colour, variable in VARIABLES.items():
         text = re.sub(colour, f"var({variable})", text, flags=re.I)
     return text
+
+
+def numbered(classes: list[str]) -> bool:
+    """Whether figures show classes by their number, from 1: no font here has all letters."""
+    return _fonts(frozenset("".join(map(printable, classes)))) is None
+
+
+def class_names(classes: list[str]) -> list[str]:
+    """What figures call the classes."""
+    if numbered(classes):
+        return [str(number) for number in range(1, len(classes) + 1)]
+    names = map(printable, classes)
+    return [n if len(n) <= LONGEST_NAME else n[: LONGEST_NAME - 1] + "\u2026" for n in names]
+
+
+def _in_fonts_of(classes: list[str], texts: Iterable[Text]) -> None:
+    """Write the texts in fonts that have the letters of the classes' names."""
+    families = _fonts(frozenset("".join(map(printable, classes))))
+    for text in texts:
+        text.set_fontfamily(families or [FONT])
+
+
+@functools.cache
+def _fonts(letters: frozenset[str]) -> list[str] | None:
+    """Fonts of this machine that together have these letters, or None."""
+    families = []
+    for font in sorted(fontManager.ttflist, key=lambda font: (font.name != FONT, font.name)):
+        if "Last Resort" not in font.name and font.name not in families:  # which only has boxes
+            known = FT2Font(font.fname).get_charmap()
+            found = {letter for letter in letters if ord(letter) in known}
+            if found or font.name == FONT:
+                families.append(font.name)
+                letters -= found
+            if not letters:
+                return families
+    return None
 
 
 @styled
@@ -132,8 +177,11 @@ def confusion(matrix: np.ndarray, classes: list[str]) -> Figure:
     axes.set(xlabel="predicted", ylabel="label")
     ticks = range(len(classes))
     small = max(4.0, min(10.0, 160 / len(classes)))
-    axes.set_xticks(ticks, classes, rotation=90 if len(classes) > 4 else 0, fontsize=small)
-    axes.set_yticks(ticks, classes, fontsize=small)
+    names = class_names(classes)
+    flat = len(classes) <= 4 and sum(map(len, names)) <= LONGEST_NAME
+    axes.set_xticks(ticks, names, rotation=0 if flat else 90, fontsize=small)
+    axes.set_yticks(ticks, names, fontsize=small)
+    _in_fonts_of(classes, [*axes.get_xticklabels(), *axes.get_yticklabels()])
     if len(classes) <= WRITTEN_AT_MOST:
         for row, column in np.ndindex(matrix.shape):
             colour = PAPER if share[row, column] > 0.6 else INK
@@ -150,7 +198,8 @@ def roc(predictions: Predictions, per_class: dict[str, dict[str, Any]]) -> Figur
         positive, scores = predictions.labels == index, predictions.probabilities[:, index]
         false, true, _ = roc_curve(positive, scores)
         axes.plot(false, true, **style)
-    return _shares(figure, axes, "false positive rate", "true positive rate (recall)")
+    _shares(figure, axes, "false positive rate", "true positive rate (recall)")
+    return _with_names(figure, axes, predictions.classes)
 
 
 @styled
@@ -161,7 +210,8 @@ def precision_recall(predictions: Predictions, per_class: dict[str, dict[str, An
         positive, scores = predictions.labels == index, predictions.probabilities[:, index]
         precision, recall, _ = precision_recall_curve(positive, scores)
         axes.plot(recall, precision, drawstyle="steps-post", **style)
-    return _shares(figure, axes, "recall", "precision")
+    _shares(figure, axes, "recall", "precision")
+    return _with_names(figure, axes, predictions.classes)
 
 
 def _class_styles(
@@ -169,24 +219,30 @@ def _class_styles(
 ) -> list[tuple[int, dict[str, Any]]]:
     """Which classes are drawn and how: named and coloured if few, thin and grey if many."""
     classes = predictions.classes
-    if len(classes) == 2 and not both:
-        name = classes[1]
-        return [(1, {"color": SERIES[0], "label": f"{name}, area {per_class[name][area]:.3f}"})]
     if len(classes) > NAMED_AT_MOST:
         return [(i, {"color": SOFT, "linewidth": 0.7, "alpha": 0.6}) for i in range(len(classes))]
-    return [
-        (index, {"color": SERIES[index], "label": f"{name}, area {per_class[name][area]:.3f}"})
+    names = class_names(classes)
+    labels = [  # matplotlib hides what begins with _
+        f"{' ' if names[index][:1] == '_' else ''}{names[index]}, area {per_class[name][area]:.3f}"
         for index, name in enumerate(classes)
     ]
+    if len(classes) == 2 and not both:
+        return [(1, {"color": SERIES[0], "label": labels[1]})]
+    return [(index, {"color": SERIES[index], "label": text}) for index, text in enumerate(labels)]
 
 
-def _shares(figure: Figure, axes: Axes, x: str, y: str) -> Figure:
+def _with_names(figure: Figure, axes: Axes, classes: list[str]) -> Figure:
+    if legend := axes.get_legend():
+        _in_fonts_of(classes, legend.get_texts())
+    return figure
+
+
+def _shares(figure: Figure, axes: Axes, x: str, y: str) -> None:
     axes.set(xlabel=x, ylabel=y, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="lower right" if x.startswith("false") else "lower left")
-    return figure
 
 
 @styled

@@ -17,7 +17,7 @@ from components.evaluate.inference import Classifier
 from components.evaluate.predictions import Predictions
 from components.imaging.dataset import Image, ShardReader, load_images
 from components.imaging.decoding import decode_rgb
-from components.imaging.page import as_data
+from components.imaging.html import as_data
 
 TILE, FRAME, GAP = 76, 5, 4  # pixels, of the wall
 COLUMNS, ROWS = 15, 4  # tiles of the wall at most

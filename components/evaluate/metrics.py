@@ -13,12 +13,16 @@ from sklearn import metrics as sk
 from components.evaluate.calibration import calibration_error
 from components.evaluate.predictions import Predictions
 
+UNEVEN = 1.5  # the largest class has so many times the images of the smallest
+
 
 def measure(predictions: Predictions, bins: int) -> dict[str, Any]:
     """Accuracy, log loss, areas, calibration error, the figures of each class, the confusions.
 
     `auc` and `average_precision` are means over the classes, one against the rest (with two
     classes the two areas under ROC are the same number). All are in 0..1 but the log loss (nats).
+    `headline` names the accuracy to look at first: where classes are uneven, the balanced one, as
+    whoever always answers the largest class gets `majority_accuracy`.
     """
     labels, predicted = predictions.labels, predictions.predicted
     every = np.arange(len(predictions.classes))
@@ -37,8 +41,12 @@ def measure(predictions: Predictions, bins: int) -> dict[str, Any]:
         }
         for index, name in enumerate(predictions.classes)
     }
+    largest = int(images.argmax())
     return {
         "images": len(predictions),
+        "headline": "balanced_accuracy" if images.max() > UNEVEN * images.min() else "accuracy",
+        "majority_class": predictions.classes[largest],
+        "majority_accuracy": images[largest] / len(predictions),
         "correct": int(predictions.correct.sum()),
         "accuracy": sk.accuracy_score(labels, predicted),
         "balanced_accuracy": recall.mean(),

@@ -65,7 +65,7 @@ class Predictions:
 
     def write_csv(self, path: Path) -> None:
         """One row an image: path, label, predicted, the probability of each class."""
-        with path.open("w", newline="", encoding="utf-8") as file:
+        with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["path", "label", "predicted", *self.classes])
             for image, label, predicted, row in zip(

@@ -19,7 +19,7 @@ from components.evaluate.labels import probable_label_errors
 from components.evaluate.parameters import Evaluate
 from components.evaluate.predictions import Predictions
 from components.imaging.dataset import load_info
-from components.imaging.page import page, percent
+from components.imaging.html import page, percent
 from components.runtime.schema import to_text
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
@@ -53,6 +53,7 @@ def write_report(
             if name != "confusion_matrix"
         },
         confusion=_confusion(folder, metrics),
+        numbered=figures.numbered(test.classes),
         wall=wall(dataset, test) if settings.gallery_size else None,
         galleries=list(_galleries(dataset, classifier, test, validation, settings)),
         samples=samples(dataset, test.classes, settings.samples_per_class)
@@ -68,7 +69,9 @@ def write_report(
         },
     )
     filters = {"number": number, "percents": percents, "numbers": numbers, "text": to_text}
-    (folder / "report.html").write_text(page(TEMPLATE, values, filters), encoding="utf-8")
+    (folder / "report.html").write_text(
+        page(TEMPLATE, values, filters), "utf-8", "backslashreplace"
+    )
 
 
 def number(value: float | None) -> str:

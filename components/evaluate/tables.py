@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from components.evaluate.figures import numbered
+
 Row = dict[str, Any]
 
 
@@ -15,7 +17,8 @@ def write_tables(folder: Path, metrics: dict[str, Any]) -> None:
     folder.mkdir()
     for name, rows in _tables(metrics):
         if rows:
-            with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+            path = folder / f"{name}.csv"
+            with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
                 writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
                 writer.writeheader()
                 writer.writerows(rows)
@@ -51,6 +54,9 @@ def _tables(metrics: dict[str, Any]) -> Iterator[tuple[str, list[Row]]]:
             for figure in ("precision", "recall")
         ],
     )
+    if numbered(metrics["classes"]):
+        numbers = enumerate(metrics["classes"], 1)
+        yield "class_numbers", [{"number": number, "class": name} for number, name in numbers]
     for name in ("slices", "robustness"):
         yield name, [_flat(row) for row in metrics.get(name, [])]
     for name in ("most_confused", "reliability", "label_errors"):

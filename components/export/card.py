@@ -10,9 +10,12 @@ from jinja2 import Environment, FileSystemLoader
 from components.imaging.framework import keras, tf
 from components.predict.models import temperature_of
 from components.predict.network import Classifier
+from components.runtime.text import markdown, printable
 
 TEMPLATE = "card.md.jinja"
-FIGURES = ("accuracy", "balanced_accuracy", "log_loss", "auc", "calibration_error")
+FIGURES = (
+    "accuracy", "majority_accuracy", "balanced_accuracy", "log_loss", "auc", "calibration_error"
+)  # fmt: skip
 OF_CLASS = ("precision", "recall", "f1")
 
 
@@ -40,7 +43,11 @@ def write_card(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["number"] = lambda value: "" if value is None else f"{value:.3f}"
+    environment.filters |= {
+        "number": lambda value: "" if value is None else f"{value:.3f}",
+        "markdown": markdown,
+        "code": lambda text: printable(text).replace("`", "'"),
+    }
     trained_on = model / "trained_on.txt"
     text = environment.get_template(TEMPLATE).render(
         info=classifier.info,
@@ -63,11 +70,10 @@ def write_card(
 
 def _figures(metrics: dict[str, Any]) -> list[tuple[str, Any, Any, Any]]:
     """Name, value and the ends of the interval of each figure."""
-    values = {name: metrics.get(name) for name in FIGURES}
+    first = metrics.get("headline", "accuracy")
+    names = sorted((name for name in FIGURES if name in metrics), key=lambda name: name != first)
+    values = {name: (name.replace("_", " "), metrics[name]) for name in names}
     for label, row in metrics["per_class"].items():
-        values |= {f"per_class.{label}.{name}": row[name] for name in OF_CLASS}
-    rows = []
-    for name, value in values.items():
-        told = name.removeprefix("per_class.").replace(".", ": ").replace("_", " ")
-        rows.append((told, value, *(metrics["intervals"].get(name) or (None, None))))
-    return rows
+        values |= {f"per_class.{label}.{n}": (f"{label}: {n}", row[n]) for n in OF_CLASS}
+    intervals = metrics["intervals"]
+    return [(*told, *(intervals.get(name) or (None, None))) for name, told in values.items()]

@@ -4,7 +4,8 @@ A request is the bytes of an image file (`Content-Type: image/jpeg`), or JSON: `
 of the file>"}` or `{"url": "https://..."}`. The answer: `{"predicted": "cat", "probabilities":
 {...}}`.
 
-Needs `ai-edge-litert` and Pillow in the container, and nothing else of the project.
+Needs `ai-edge-litert`, Pillow and, for HEIC photos, pillow-heif in the container, and nothing else
+of the project.
 """
 
 from __future__ import annotations

@@ -23,11 +23,12 @@ clearml-serving --id SERVICE model add --engine custom --endpoint "{endpoint}" \
   --model-id MODEL --preprocess preprocess.py
 ```
 
-The container `clearml-serving-inference` needs one more package. In ClearML Serving's `docker`
+The container `clearml-serving-inference` needs a few packages. In ClearML Serving's `docker`
 folder, with the credentials in `example.env`:
 
 ```bash
-export CLEARML_SERVING_TASK_ID=SERVICE CLEARML_EXTRA_PYTHON_PACKAGES=ai-edge-litert
+export CLEARML_SERVING_TASK_ID=SERVICE
+export CLEARML_EXTRA_PYTHON_PACKAGES="ai-edge-litert pillow>=11.3 pillow-heif"
 docker compose --env-file example.env -f docker-compose.yml up
 ```
 
@@ -49,7 +50,7 @@ environment variable `{allowed}` (comma-separated); none is allowed without it.
 
 PREPARE = '''"""From a photo to what the model takes: `as_trained(data, RECIPE)`, as in training.
 
-Needs Pillow alone.
+Needs Pillow 11.3 or newer, and pillow-heif for the HEIC photos of phones.
 """
 
 from __future__ import annotations

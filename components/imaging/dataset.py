@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from components.runtime.files import read_below
 from components.runtime.schema import parameters_of
 
 SPLITS = ("train", "validation", "test")
@@ -43,6 +44,7 @@ class Image(NamedTuple):
     size: int = 0  # bytes
 
 
+PLACE = Image._fields.index("shard")  # the columns from here on say where the bytes are
 COLUMNS = {
     "raw": Image._fields,
     "processed": tuple(f for f in Image._fields if f not in ("verdict", "reason")),
@@ -106,9 +108,10 @@ class ShardReader:
     Use it as a context manager, or `close()` it: it keeps the shards open.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, info: dict[str, Any] | None = None) -> None:
+        """`info` is what `dataset.json` says or, while the dataset is made, will say."""
         self._shards = Path(folder) / "shards"
-        root = load_info(folder).get("root")
+        root = (info or load_info(folder)).get("root")
         self._root = Path(root) if root else None
         self._files: dict[str, int] = {}
 
@@ -117,7 +120,7 @@ class ShardReader:
         if not image.shard:
             if self._root is None:
                 raise FileNotFoundError(f"{image.path}: neither packed nor below a root folder")
-            return (self._root / image.path).read_bytes()
+            return read_below(self._root, image.path)
         file = self._files.get(image.shard)
         if file is None:
             opened = os.open(self._shards / image.shard, os.O_RDONLY)

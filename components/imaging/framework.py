@@ -10,7 +10,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+
+from components.runtime import environment
 
 
 @contextmanager
@@ -46,16 +47,10 @@ def _without(*names: str) -> Iterator[None]:
             del sys.modules[name]
 
 
-def _keras_home() -> str:
-    """Keras keeps its settings and downloaded weights in ~/.keras; never create that one here."""
-    home = Path.home() / ".keras"
-    return str(home if home.is_dir() else Path.home() / ".clearml" / "cache" / "keras")
-
-
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("KERAS_HOME", _keras_home())
+os.environ.setdefault("KERAS_HOME", environment.keras_home())
 
 with _held_back_stderr(), _without("sklearn", "matplotlib"):
     import keras

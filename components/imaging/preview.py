@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import ImageDraw, ImageOps
 
 from components.imaging.dataset import LEFT_OUT, Image, ShardReader
 from components.imaging.decoding import decode_rgb
+from components.runtime.text import printable
 
 TILE, COLUMNS, MOST_CLASSES, MARGIN = 112, 10, 12, 20  # pixels but for the columns and classes
 
@@ -27,11 +29,12 @@ def write_preview(path: Path, images: list[Image], reader: ShardReader) -> None:
     sheet = Pillow.new("RGB", (COLUMNS * TILE, height * len(labels)), "white")
     draw = ImageDraw.Draw(sheet)
     for row, label in enumerate(labels):
-        draw.text(
-            (4, row * height + 4), label.encode("utf-8", "backslashreplace").decode(), fill="black"
-        )
+        draw.text((4, row * height + 4), printable(label), fill="black")
         for column, image in enumerate(rows[label]):
-            picture = decode_rgb(reader.read(image), 2 * TILE)
+            try:  # without a limit: what a dataset keeps was judged when it was made
+                picture = decode_rgb(reader.read(image), 2 * TILE, math.inf)
+            except Exception:  # the file may have changed into anything: its place stays empty
+                continue
             tile = ImageOps.fit(picture, (TILE - 4, TILE - 4), Pillow.Resampling.BILINEAR)
             sheet.paste(tile, (column * TILE, row * height + MARGIN))
     sheet.save(path, quality=85)

@@ -2,25 +2,35 @@
 
 Nothing is written under a name that an archive gives: members are only read into memory, one at a
 time, and stored by content. Links, devices and names that point outside are left out; the number of
-members and the bytes that they expand to are bounded before and while reading.
+members and the bytes that they expand to are bounded before and while reading: of a tar the whole
+unpacked stream counts, whatever its headers say.
 """
 
 from __future__ import annotations
 
+import bz2
+import contextlib
+import functools
+import gzip
 import lzma
+import math
 import stat
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from components.runtime.schema import BadInput
 
 ZIP_END = b"PK\x05\x06"  # end-of-central-directory record, 22 bytes and a comment
 ZIP64_END = b"PK\x06\x06"
 ZIP_ENTRY = b"PK\x01\x02"
+PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open, b"]\0\0": lzma.open}
+BLOCK = 1 << 20  # bytes, read at a time
+SMALL_BLOCK = 4096  # ... of what zipfile unpacks all at once: LZMA makes up to 30 MB of it
+SAYS_UTF8 = 0x800  # flag of a zip's member, about its name
 DAMAGE = (
     OSError, EOFError, RuntimeError, NotImplementedError, ValueError,
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError,
@@ -50,10 +60,12 @@ def list_members(path: Path, limits: Limits, told: str) -> list[Member]:
     members: list[Member] = []
     seen: set[str] = set()
     total = 0
+    most = limits.max_gb * 1e9
+    too_much = f"{told}: unpacks to more than ingest.max_archive_gb={limits.max_gb:g} GB"
     try:
         if zipfile.is_zipfile(path):
             _check_zip_directory(path, limits, told)
-        for name, size, problem in _names(path):
+        for name, size, problem in _names(path, most):
             if _points_outside(name):
                 problem = "its name points outside the archive"
             else:
@@ -65,12 +77,12 @@ def list_members(path: Path, limits: Limits, told: str) -> list[Member]:
             total += 0 if problem else size
             if len(members) > limits.max_files:
                 raise BadInput(f"{told}: has more than ingest.max_files={limits.max_files} files")
-            if total > limits.max_gb * 1e9:
-                raise BadInput(
-                    f"{told}: unpacks to more than ingest.max_archive_gb={limits.max_gb:g} GB"
-                )
+            if total > most:
+                raise BadInput(too_much)
     except BadInput:
         raise
+    except _TooMuch:
+        raise BadInput(too_much) from None
     except DAMAGE as error:
         raise BadInput(f"{told}: is no intact zip or tar archive: {_words(error)}") from error
     return members
@@ -85,14 +97,54 @@ def read(path: Path, wanted: set[int]) -> Iterator[tuple[int, bytes, str]]:
     yield from reader(path, wanted)
 
 
-def _names(path: Path) -> Iterator[tuple[str, int, str]]:
+class _TooMuch(Exception):
+    """A tar unpacks to more than is allowed."""
+
+
+class _Unpacked:
+    """A tar's bytes, unpacked: never more than `most`, and never many at once.
+
+    What its headers announce is asked for first: a gigabyte to skip, or a name as long as that.
+    """
+
+    def __init__(self, path: Path, most: float = math.inf) -> None:
+        with path.open("rb") as file:
+            head = file.read(8)
+        unpack = next((o for magic, o in PACKED.items() if head.startswith(magic)), open)
+        self._file: IO[bytes] = unpack(path, "rb")
+        self._most = most
+        self.tell, self.close = self._file.tell, self._file.close
+
+    def seek(self, place: int) -> int:
+        if place > self._most:
+            raise _TooMuch
+        return self._file.seek(place)
+
+    def read(self, size: int) -> bytes:
+        if size > BLOCK:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        if self.tell() + size > self._most + tarfile.BLOCKSIZE:
+            raise _TooMuch
+        return self._file.read(size)
+
+
+@contextlib.contextmanager
+def _open_tar(path: Path, most: float = math.inf) -> Iterator[tarfile.TarFile]:
+    with (
+        contextlib.closing(_Unpacked(path, most)) as file,
+        tarfile.open(fileobj=file, mode="r:", encoding="utf-8") as archive,
+    ):
+        yield archive
+
+
+def _names(path: Path, most: float) -> Iterator[tuple[str, int, str]]:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
-                if not info.is_dir():
-                    yield info.filename, info.file_size, _zip_problem(info)
+            files = [info for info in archive.infolist() if not info.is_dir()]
+            for info, name in zip(files, _zip_names(files), strict=True):
+                yield name, info.file_size, _zip_problem(info)
         return
-    with tarfile.open(path) as archive:
+    with _open_tar(path, most) as archive:
         for info in archive:
             if not info.isdir():
                 yield info.name, info.size, "" if info.isreg() else "a link or device"
@@ -102,6 +154,39 @@ def _names(path: Path) -> Iterator[tuple[str, int, str]]:
             raise tarfile.ReadError("it ends early")  # tarfile itself would not tell
 
 
+def _zip_names(files: list[zipfile.ZipInfo]) -> list[str]:
+    """The names of a zip's files. Where the zip does not tell their encoding, zipfile takes the one
+    of DOS; macOS and Windows in Chinese write UTF-8 and GBK without a word."""
+    silent = {}
+    for place, info in enumerate(files):
+        if not info.flag_bits & SAYS_UTF8 and not info.filename.isascii():
+            with contextlib.suppress(UnicodeEncodeError):  # an extra field had told it
+                silent[place] = info.filename.encode("cp437")
+    encoding = _encoding_of(b"\n".join(silent.values()))
+    return [
+        silent[place].decode(encoding) if encoding and place in silent else info.filename
+        for place, info in enumerate(files)
+    ]
+
+
+def _encoding_of(names: bytes) -> str:
+    """UTF-8, or GBK where most letters are Chinese ones of everyday; empty: neither."""
+    for encoding in ("utf-8", "gb18030"):
+        with contextlib.suppress(UnicodeDecodeError):
+            letters = [letter for letter in names.decode(encoding) if not letter.isascii()]
+            common = sum(letter in _everyday() for letter in letters)
+            if encoding == "utf-8" or 2 * common > len(letters):
+                return encoding
+    return ""
+
+
+@functools.cache
+def _everyday() -> frozenset[str]:
+    """The characters of GB 2312; in European text their pairs of bytes hardly occur."""
+    pairs = (bytes((high, low)) for high in range(0xB0, 0xF8) for low in range(0xA1, 0xFF))
+    return frozenset(pair.decode("gb2312", "ignore") for pair in pairs)
+
+
 def _read_zip(path: Path, wanted: set[int]) -> Iterator[tuple[int, bytes, str]]:
     with zipfile.ZipFile(path) as archive:
         files = [info for info in archive.infolist() if not info.is_dir()]
@@ -109,17 +194,16 @@ def _read_zip(path: Path, wanted: set[int]) -> Iterator[tuple[int, bytes, str]]:
             if place not in wanted:
                 continue
             try:
+                bounded = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
                 with archive.open(info) as member:
-                    data = member.read(info.file_size)
-                    if member.read(1):  # also makes zipfile check the checksum
-                        raise ValueError("longer than its entry says")
+                    data = _all_of(member, info.file_size, BLOCK if bounded else SMALL_BLOCK)
                 yield place, data, ""
             except DAMAGE as error:
                 yield place, b"", f"damaged in the archive: {_words(error)}"
 
 
 def _read_tar(path: Path, wanted: set[int]) -> Iterator[tuple[int, bytes, str]]:
-    with tarfile.open(path) as archive:
+    with _open_tar(path) as archive:
         place = 0
         for info in archive:
             if info.isdir():
@@ -129,10 +213,20 @@ def _read_tar(path: Path, wanted: set[int]) -> Iterator[tuple[int, bytes, str]]:
                 member = archive.extractfile(info)
                 assert member is not None
                 try:
-                    yield place, member.read(), ""
+                    yield place, _all_of(member, info.size, BLOCK), ""
                 except DAMAGE as error:
                     yield place, b"", f"damaged in the archive: {_words(error)}"
             place += 1
+
+
+def _all_of(member: IO[bytes], size: int, block: int) -> bytes:
+    """A member's bytes; ValueError where there are more than its header says."""
+    data = bytearray()
+    while piece := member.read(block):  # to the end, where zipfile checks the checksum
+        data += piece
+        if len(data) > size:
+            raise ValueError("longer than its entry says")
+    return bytes(data)
 
 
 def _check_zip_directory(path: Path, limits: Limits, told: str) -> None:
@@ -158,6 +252,8 @@ def _zip_problem(info: zipfile.ZipInfo) -> str:
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         return "a link or device"
+    if info.compress_type == zipfile.ZIP_BZIP2:  # 600 bytes may unpack to 600 MB, all at once
+        return "packed with bzip2: pack it anew"
     return "encrypted" if info.flag_bits & 1 else ""
 
 

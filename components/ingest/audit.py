@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from components.imaging.dataset import (
     FINE,
     LEFT_OUT,
+    PLACE,
     REPAIRED,
     Image,
     ShardReader,
@@ -25,7 +26,8 @@ from components.imaging.preview import write_preview
 from components.ingest.layout import File
 from components.ingest.pages import MOST_PICTURES, kind_of, write_left_out_page
 from components.ingest.parameters import Ingest
-from components.ingest.sources import Resolve, Source, open_source
+from components.ingest.sources import open_source, public
+from components.ingest.sources.kind import Resolve, Source
 from components.ingest.verdict import (
     THUMBNAIL,
     Finding,
@@ -36,11 +38,11 @@ from components.ingest.verdict import (
 from components.runtime.parallel import chunked, count_workers, map_ordered
 from components.runtime.progress import progress
 from components.runtime.schema import BadInput
+from components.runtime.text import printable
 
 logger = logging.getLogger(__name__)
 
 IMAGES_PER_FILE, BYTES_PER_FILE = 1000, 1e8  # of a packed raw dataset, whichever comes first
-PLACE = Image._fields.index("shard")  # the columns from here on say where the bytes are
 KEEPER = {"test": 0, "validation": 1, "train": 2, "": 3}  # which of equal files stays
 
 
@@ -77,14 +79,15 @@ def build_raw_dataset(
     with ShardReader(folder) as reader:
         write_preview(folder / "preview.jpg", images, reader)
         pictures = {item.file.path: item.finding.picture for item in seen if item.finding.picture}
-        write_left_out_page(folder / "left_out.html", images, pictures, reader)
+        page = folder / "left_out.html"
+        write_left_out_page(page, images, pictures, reader, settings.max_megapixels)
     _log(info)
     return info
 
 
 def _examine(source: Source, settings: Ingest, writer: ShardWriter | None) -> Iterator[Seen]:
     """The finding on each file, in the source's order; good files go to `writer`."""
-    limits = Limits(settings.max_megapixels, settings.min_side, settings.min_contrast)
+    limits = Limits(*(getattr(settings, name) for name in Limits._fields))
     workers = count_workers(settings.workers, (file.size for file in source.files))
     examine = _examine_packed if writer else _examine_folder
     pictures = MOST_PICTURES
@@ -204,19 +207,21 @@ def _describe(source: Source, settings: Ingest, images: list[Image]) -> dict[str
         "splits": dict(sorted(Counter(image.split for image in kept if image.split).items())),
         "verdicts": {verdict: verdicts[verdict] for verdict in (FINE, REPAIRED, LEFT_OUT)},
         "reasons": _reasons(images),
+        "notes": source.notes,
         "near_duplicate_groups": len({image.group for image in kept if image.group}),
         "distributions": {
             label: _distributions([image for image in kept if image.label == label])
             for label in classes
         },
-        "content": _content(images, root),
-        "parameters": recorded_parameters(settings),
+        "content": _content(images, source.name, classes),
+        "parameters": recorded_parameters(public(settings)),
     }
 
 
-def _content(images: list[Image], root: str | None) -> str:
-    """The hash of the table and, as they are not copied, of where the files lie; not of shards."""
-    digest = hashlib.sha256(f"{root}\n".encode("utf-8", "surrogateescape"))
+def _content(images: list[Image], name: str, classes: list[str]) -> str:
+    """The hash of all that preprocess takes over: not of where the bytes lie."""
+    about = "\0".join([name, *classes, ""])
+    digest = hashlib.sha256(about.encode("utf-8", "surrogateescape"))
     for image in images:
         digest.update("\0".join(map(str, image[:PLACE])).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
@@ -240,13 +245,15 @@ def _distributions(images: list[Image]) -> dict[str, list[float]]:
 def _check_limits(source: Source, settings: Ingest, images: list[Image]) -> None:
     left_out = [image for image in images if image.verdict == LEFT_OUT]
     told = ", ".join(f"{count} {kind}" for kind, count in _reasons(images).items())
-    example = f", such as {left_out[0].path}: {left_out[0].reason}" if left_out else ""
+    example = ""
+    if left_out:
+        example = f", such as {printable(left_out[0].path)}: {printable(left_out[0].reason)}"
     good = Counter(image.label for image in images if image.verdict != LEFT_OUT)
     for label in sorted({file.label for file in source.files if file.label}):
         if good[label] < settings.min_images_per_class:
             raise BadInput(
-                f"{source.told}: class {label} has {good[label]} good images, fewer than "
-                f"ingest.min_images_per_class={settings.min_images_per_class}"
+                f"{source.told}: class {printable(label)} has {good[label]} good images, "
+                f"fewer than ingest.min_images_per_class={settings.min_images_per_class}"
                 + (f" (left out: {told}{example})" if left_out else "")
             )
     if len(left_out) > settings.max_rejected_fraction * len(images):
@@ -264,5 +271,7 @@ def _log(info: dict[str, Any]) -> None:
         fine + repaired, fine + repaired + left_out, len(info["classes"]), left_out,
         f" ({reasons})" if reasons else "",
     )  # fmt: skip
+    for note in info["notes"]:
+        logger.info("%s", note)
     if info["near_duplicate_groups"]:
         logger.info("%d groups of near duplicates stay together", info["near_duplicate_groups"])

@@ -15,15 +15,18 @@ from components.runtime import shipping
 )
 def ingest(fingerprint="", **parameters):
     """Audit the photos of a source; returns the reference of the raw dataset."""
-    from components.ingest.audit import build_raw_dataset
-    from components.ingest.parameters import Ingest
     from components.runtime import storage
     from components.runtime.schema import parse
     from components.runtime.step import step
 
     with step("ingest"), storage.workspace() as folder:
+        from components.imaging.artifact import dataset_artifact
+        from components.ingest.audit import build_raw_dataset
+        from components.ingest.page import report
+        from components.ingest.parameters import Ingest
+
         settings = parse(Ingest, parameters, "ingest")
         store = storage.store()
         pack = not storage.is_local()  # other machines need the files themselves
         build_raw_dataset(settings, folder, resolve=store.resolve_dataset, pack=pack)
-        return store.publish_dataset(folder, parent=None)
+        return store.publish(folder, dataset_artifact(folder, None, report=report))

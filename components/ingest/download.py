@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import fcntl
 import hashlib
 import http.client
 import logging
 import re
+import string
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from components.ingest.parameters import Ingest
 from components.runtime.progress import progress
 from components.runtime.schema import BadInput
+from components.runtime.text import printable
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +28,7 @@ ATTEMPTS = 5  # without progress in between
 SLOWEST = 1000  # bytes a second, over the time-out; slower counts as broken
 BLOCK = 1_000_000  # bytes, written and shown at a time
 PAUSE = 1.0  # seconds before the second attempt; doubles with each
+REDIRECTS = 10  # followed at most
 
 
 class _Broken(Exception):
@@ -36,9 +40,25 @@ def is_address(path: str) -> bool:
     return path.lower().startswith(("http://", "https://"))
 
 
+def shown(path: str) -> str:
+    """What may be printed of a path: of an address, nothing that may be secret in it.
+
+    That is the user, the password and the values of the query, which often are a key.
+    """
+    if not is_address(path):
+        return path
+    scheme, _, rest = path.partition("://")
+    place, mark, _ = rest.partition("#")[0].partition("?")
+    host = place.partition("/")[0]
+    if "@" in host or ("@" in place and not re.fullmatch(r"[^:]*(:\d*)?|\[.*", host)):
+        place = place.rpartition("@")[2] if "@" not in host else place[host.rindex("@") + 1 :]
+    return f"{scheme}://{place}{'?...' if mark else ''}"
+
+
 def cached_path(address: str, settings: Ingest) -> Path:
     """Where the file of an address is kept."""
-    name = unquote(urlsplit(address).path).rsplit("/", 1)[-1]
+    path = re.split(r"[?#]", address.partition("://")[2])[0].partition("/")[2]
+    name = unquote(path).rsplit("/", 1)[-1]
     name = re.sub(r"[^\w.+-]", "_", name)[-100:] or "download"
     key = hashlib.sha256(address.encode()).hexdigest()[:12]
     return Path(settings.download_folder).expanduser().absolute() / f"{key}--{name}"
@@ -51,7 +71,7 @@ def download(address: str, settings: Ingest) -> Path:
     does not deliver, or delivers something else than `settings.sha256`.
     """
     target = cached_path(address, settings)
-    told = f"ingest.path={address}"
+    told = f"ingest.path={shown(address)}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = target.with_name(target.name + ".lock").open("w")
@@ -72,20 +92,24 @@ def download(address: str, settings: Ingest) -> Path:
 
 def _fetch(address: str, part: Path, settings: Ingest, told: str) -> None:
     """Fetch until `part` is whole; attempts that bring something do not count."""
-    logger.info("downloading %s to %s", address, part.parent)
+    logger.info("downloading %s to %s", shown(address), part.parent)
     failures = 0
     while True:
         before = part.stat().st_size if part.exists() else 0
         try:
             return _attempt(address, part, settings, told)
         except urllib.error.HTTPError as error:
+            reason = f"the server answers {error.code} {_line(error.reason)}".rstrip()
             if error.code < 500 and error.code not in (408, 429):
-                raise BadInput(f"{told}: the server answers {error.code} {error.reason}") from error
-            reason = f"the server answers {error.code} {error.reason}"
+                raise BadInput(f"{told}: {reason}") from None
+        except BadInput:
+            raise
+        except (ValueError, http.client.InvalidURL):
+            raise BadInput(f"{told}: the address makes no sense") from None
         except (OSError, http.client.HTTPException, _Broken) as error:
             if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            reason = str(getattr(error, "reason", "") or error) or type(error).__name__
+            reason = _line(getattr(error, "reason", "") or error) or type(error).__name__
         after = part.stat().st_size if part.exists() else 0
         failures = 1 if after > before else failures + 1
         if failures >= ATTEMPTS:
@@ -93,6 +117,74 @@ def _fetch(address: str, part: Path, settings: Ingest, told: str) -> None:
                 f"{told}: download failed: {reason}; run again to go on from {after / 1e6:.0f} MB"
             )
         time.sleep(PAUSE * 2 ** (failures - 1))
+
+
+def _line(text: object) -> str:
+    """What a server or a library says, in a short line."""
+    return printable(" ".join(str(text).split()))[:200]
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Redirects are followed by `_open`, which looks where they lead."""
+
+    def redirect_request(self, *_: object) -> None:
+        """None makes an HTTPError of a redirect."""
+
+
+OPENER = urllib.request.build_opener(_Stay)
+
+
+def _open(
+    address: str, headers: dict[str, str], timeout: float, told: str
+) -> http.client.HTTPResponse:
+    """The response, after redirects; BadInput when one leads to where it must not."""
+    for _ in range(REDIRECTS):
+        address, own = _public(address)
+        request = urllib.request.Request(address, headers=headers | own)
+        try:
+            return OPENER.open(request, timeout=timeout)
+        except urllib.error.HTTPError as error:
+            if error.code not in (301, 302, 303, 307, 308):
+                raise
+            location = error.headers.get("Location") or ""
+            error.close()
+        following = _redirected(address, location, told)
+        if urlsplit(following).netloc == urlsplit(address).netloc:
+            headers = headers | own
+        else:  # a password is for the place that it was given for
+            headers = {name: text for name, text in headers.items() if name != "Authorization"}
+        address = following
+    raise BadInput(f"{told}: the server redirects more than {REDIRECTS} times")
+
+
+def _public(address: str) -> tuple[str, dict[str, str]]:
+    """The address without user and password, and the header that has them."""
+    parts = urlsplit(quote(address, safe=string.punctuation, encoding="utf-8"))
+    if not parts.hostname or parts.port == 0:
+        raise ValueError(address)
+    plain = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
+    if parts.username is None:
+        return plain, {}
+    secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return plain, {"Authorization": f"Basic {base64.b64encode(secret.encode()).decode()}"}
+
+
+def _redirected(address: str, location: str, told: str) -> str:
+    """Where a redirect leads; BadInput when that makes no sense or is less safe."""
+    try:
+        following = urljoin(address, quote(location, safe=string.punctuation, encoding="latin-1"))
+        _public(following)
+        scheme = urlsplit(following).scheme
+    except ValueError:
+        scheme = ""
+    if not location or scheme == "":
+        raise BadInput(f"{told}: the server redirects to an address that makes no sense")
+    if scheme != "https" and (scheme != "http" or urlsplit(address).scheme == "https"):
+        raise BadInput(
+            f"{told}: the server redirects from {urlsplit(address).scheme} to {_line(scheme)}, "
+            "which is not followed; download the file yourself and name its path"
+        )
+    return following
 
 
 def _attempt(address: str, part: Path, settings: Ingest, told: str) -> None:
@@ -103,10 +195,9 @@ def _attempt(address: str, part: Path, settings: Ingest, told: str) -> None:
     if start:
         headers["Range"] = f"bytes={start}-"
         if version.exists():  # go on only if the server still has the same file
-            headers["If-Range"] = version.read_text()
-    request = urllib.request.Request(address, headers=headers)
+            headers["If-Range"] = version.read_text(encoding="latin-1")
     try:
-        response = urllib.request.urlopen(request, timeout=settings.download_timeout)
+        response = _open(address, headers, settings.download_timeout, told)
     except urllib.error.HTTPError as error:
         if error.code == 416 and start:  # nothing after the part's end
             whole = (error.headers.get("Content-Range") or "").rpartition("/")[2]
@@ -116,14 +207,14 @@ def _attempt(address: str, part: Path, settings: Ingest, told: str) -> None:
             raise _Broken("the file has changed on the server") from error
         raise
     with response:
-        if start and response.status != 206:
+        if start and not _goes_on(response, start):
             start = 0
-        length = response.headers.get("Content-Length")
-        total = start + int(length) if length and length.isdigit() else None
+        length = response.length  # None: not told, or no number
+        total = start + length if length is not None else None
         _check_size(total or 0, settings, told)
         validator = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
         if validator and not validator.startswith("W/"):
-            version.write_text(validator)
+            version.write_text(validator, encoding="latin-1", errors="replace")
         else:
             version.unlink(missing_ok=True)
         size = start
@@ -137,6 +228,12 @@ def _attempt(address: str, part: Path, settings: Ingest, told: str) -> None:
     if total is not None and size < total:
         raise _Broken(f"the connection ended after {size} of {total} bytes")
     version.unlink(missing_ok=True)
+
+
+def _goes_on(response: http.client.HTTPResponse, start: int) -> bool:
+    """Whether it brings what follows the first `start` bytes."""
+    told = response.headers.get("Content-Range")
+    return response.status == 206 and (told is None or told.startswith(f"bytes {start}-"))
 
 
 def _blocks(response: http.client.HTTPResponse, timeout: float) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from components.imaging.dataset import LEFT_OUT, Image, ShardReader
 from components.imaging.decoding import decode_rgb
+from components.runtime.text import printable
 
 MOST_PICTURES = 200  # on the page of files left out; further files are only named
 MOST_NAMES = 5000
@@ -43,7 +44,11 @@ def kind_of(reason: str) -> str:
 
 
 def write_left_out_page(
-    path: Path, images: list[Image], pictures: dict[str, bytes], reader: ShardReader
+    path: Path,
+    images: list[Image],
+    pictures: dict[str, bytes],
+    reader: ShardReader,
+    max_megapixels: float,
 ) -> None:
     """The files left out by kind of reason; `pictures`: small JPEGs of damaged ones, by path."""
     kinds: dict[str, list[Image]] = defaultdict(list)
@@ -57,7 +62,7 @@ def write_left_out_page(
         for image in members[:MOST_NAMES]:
             picture = b""
             if budget > 0:
-                picture = pictures.get(image.path) or _small(image, reader)
+                picture = pictures.get(image.path) or _small(image, reader, max_megapixels)
                 budget -= bool(picture)
             cells.append(_cell(image, picture))
         more = f"<p>and {len(members) - MOST_NAMES} more" if len(members) > MOST_NAMES else ""
@@ -67,20 +72,20 @@ def write_left_out_page(
         )
     left_out = sum(map(len, kinds.values()))
     page = PAGE.format(left_out=left_out, total=len(images), sections="\n".join(sections))
-    path.write_text(page, encoding="utf-8", errors="backslashreplace")
+    path.write_text(page, encoding="utf-8")
 
 
-def _small(image: Image, reader: ShardReader) -> bytes:
+def _small(image: Image, reader: ShardReader, max_megapixels: float) -> bytes:
     """A small JPEG of an image that is good but left out, such as a duplicate."""
     if not image.width or not image.sha256:
         return b""
+    buffer = io.BytesIO()
     try:
-        picture = decode_rgb(reader.read(image), 2 * TILE)
+        picture = decode_rgb(reader.read(image), 2 * TILE, max_megapixels)
+        picture.thumbnail((TILE, TILE))
+        picture.save(buffer, "JPEG", quality=70)
     except Exception:  # left out because it does not decode: nothing to show
         return b""
-    picture.thumbnail((TILE, TILE))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=70)
     return buffer.getvalue()
 
 
@@ -89,9 +94,5 @@ def _cell(image: Image, picture: bytes) -> str:
     if picture:
         data = base64.b64encode(picture).decode()
         shown = f'<img alt="" src="data:image/jpeg;base64,{data}">'
-    path, reason = html.escape(_printable(image.path)), html.escape(_printable(image.reason))
+    path, reason = html.escape(printable(image.path)), html.escape(printable(image.reason))
     return f"<li>{shown}{path}<br><small>{reason}</small></li>"
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -11,10 +11,30 @@ from components.runtime.schema import parameter
 class Ingest:
     """Where images come from, and which of them are good enough."""
 
-    source: str = parameter(choices=("sample", "folder", "archive", "clearml_dataset"), form=True)
-    "Kind of source: the bundled sample, a folder, a zip or tar archive, or a ClearML dataset."
+    source: str = parameter(
+        choices=("sample", "folder", "archive", "clearml_dataset", "names", "table"), form=True
+    )
+    """Kind of source: the bundled sample, a folder, a zip or tar archive, a ClearML dataset, files
+    with the label in their names, or a table with the labels."""
     path: str | None = parameter(form=True)
-    "Folder (one sub-folder a class), or the archive's path or http(s) address."
+    """Folder (one sub-folder a class), the archive's path or http(s) address, either of them for
+    source=names, or the CSV or TSV file for source=table."""
+    layout: str = parameter(choices=("auto", "classes", "subfolders"), form=True)
+    """Which folders are the classes: the first level with several folders, or those below them;
+    auto: as their names say."""
+    alike: str = parameter(choices=("ask", "merge", "keep"))
+    "Classes whose names differ only in case, spaces or Unicode form: stop, make them one, or keep."
+    pattern: str | None = parameter()
+    """Where the label is in a file's name, for source=names: {label}, {number}, * for anything, as
+    in {label}_{number}; with a / it is the path below the folder; null: up to the last number."""
+    images: str | None = parameter()
+    "Folder or archive of the images of a table; null: the table's folder."
+    path_column: str = parameter()
+    "Column of the table with the paths, or with names that only one file has; ending optional."
+    label_column: str = parameter()
+    "Column of the table with the labels."
+    split_column: str | None = parameter()
+    "Column with train, validation or test; split need not be there; null: none."
     sha256: str | None = parameter()
     "Checksum that the archive must have; null: not checked."
     dataset: str | None = parameter(form=True)
@@ -30,7 +50,10 @@ class Ingest:
     max_file_mb: float = parameter(above=0)
     "Megabytes of one file above which it is left out."
     max_megapixels: float = parameter(above=0, at_most=178)
-    "Millions of pixels of one image above which it is left out."
+    "Millions of pixels of one image above which it is left out, before any is decoded."
+    max_missing_fraction: float = parameter(at_least=0, at_most=1)
+    """Share of a picture, 0-1, that its file may lack, as it ends early or is partly zeros; more,
+    and it is left out."""
     min_side: int = parameter(at_least=1)
     "Pixels of the shorter side below which an image is left out."
     min_contrast: int = parameter(at_least=0, at_most=255)

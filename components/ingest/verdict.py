@@ -8,14 +8,26 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile
 
 from components.imaging.dataset import FINE, LEFT_OUT, REPAIRED
-from components.imaging.decoding import SIDEWAYS, SUFFIXES, has_alpha, opaque, open_image, turn_of
+from components.imaging.decoding import (
+    SHRINKABLE,
+    SIDEWAYS,
+    SUFFIXES,
+    Refused,
+    has_alpha,
+    is_deep,
+    opaque,
+    open_image,
+    turn_of,
+    was_turned,
+)
+from components.ingest.damage import as_grey, missing_share
 from components.ingest.layout import File
+from components.runtime.files import read_below
 
 THUMBNAIL = 16  # pixels, side of the grey thumbnail that near duplicates are found by
-DRAFT = 20  # pixels; a JPEG is decoded at the smallest scale that keeps both sides at least so
 PICTURE = 112  # pixels, longer side of a picture on the page of files left out
 
 
@@ -25,6 +37,7 @@ class Limits(NamedTuple):
     max_megapixels: float
     min_side: int
     min_contrast: int
+    max_missing_fraction: float = 0.02
 
 
 class Finding(NamedTuple):
@@ -46,7 +59,7 @@ def examine_files(root: str, limits: Limits, files: list[File]) -> list[Finding]
         data, problem = b"", file.problem
         if not problem:
             try:
-                data = Path(root, file.path).read_bytes()
+                data = read_below(root, file.path)
             except OSError as error:
                 problem = f"cannot be read: {error.strerror}"
         findings.append(examine(data, file._replace(problem=problem) if problem else file, limits))
@@ -68,78 +81,75 @@ def examine(data: bytes, file: File, limits: Limits) -> Finding:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         finding = _examine(data, file.path, limits)
-        picture = _picture(data) if finding.verdict == LEFT_OUT else b""
+        picture = _picture(data, limits) if finding.verdict == LEFT_OUT else b""
     return finding._replace(sha256=sha256, picture=picture)
 
 
 def _examine(data: bytes, path: str, limits: Limits) -> Finding:
+    width = height = 0
     try:
-        image = open_image(data)
-    except UnidentifiedImageError:
-        return Finding(LEFT_OUT, "not an image")
-    except Image.DecompressionBombError:
-        return Finding(LEFT_OUT, f"too large: over {limits.max_megapixels:g} megapixels")
-    except Exception as error:  # damaged headers raise almost anything
-        return Finding(LEFT_OUT, _damage(error))
-    width, height = image.size
-    if min(width, height) < limits.min_side:
-        return Finding(LEFT_OUT, f"too small: {width}x{height} pixels", "", width, height)
-    if width * height > limits.max_megapixels * 1e6:
-        return Finding(LEFT_OUT, f"too large: {width}x{height} pixels", "", width, height)
-    try:
-        turn = turn_of(image)
-        repairs = _repairs(image, path, turn is not None)
-        # Every byte of a JPEG is still read, so damage shows; only the last step is shortened.
-        image.draft("L", (DRAFT, DRAFT))
-        grey = opaque(image, "L")
+        image = open_image(data, limits.max_megapixels)
+        width, height = image.size
+        if min(width, height) < limits.min_side:
+            return Finding(LEFT_OUT, f"too small: {width}x{height} pixels", "", width, height)
+        repairs, turned = _repairs(image), was_turned(image)
+        grey = as_grey(image)
         darkest, brightest = grey.getextrema()
         small = grey.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-    except Exception as error:
+        missing = missing_share(data, image, grey) if brightest > darkest else 0.0
+        turn = turn_of(image)
+    except Refused as refused:
+        return Finding(LEFT_OUT, str(refused), "", *refused.size)
+    except Exception as error:  # damaged files raise almost anything
         return Finding(LEFT_OUT, _damage(error), "", width, height)
+    if image.format not in SHRINKABLE:
+        width, height = image.size  # Pillow may have turned it
     if turn is not None:
         small = small.transpose(turn)
         if turn in SIDEWAYS:
             width, height = height, width
     if brightest - darkest < limits.min_contrast:
         return Finding(LEFT_OUT, "blank", "", width, height, small.tobytes())
+    if missing > limits.max_missing_fraction:
+        told = f"damaged: {missing:.0%} of the picture is missing"
+        return Finding(LEFT_OUT, told, "", width, height, small.tobytes())
+    if turned or turn is not None:
+        repairs.insert(0, "turned upright")
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES[image.format]:
+        repairs.insert(0, f"{image.format} named {suffix or 'without ending'}")
     verdict = REPAIRED if repairs else FINE
     return Finding(verdict, ", ".join(repairs), "", width, height, small.tobytes())
 
 
-def _repairs(image: ImageFile.ImageFile, path: str, turned: bool) -> list[str]:
-    """What decoding will put right, in words."""
+def _repairs(image: ImageFile.ImageFile) -> list[str]:
+    """What decoding will put right, in words; of an image whose header alone is read."""
     repairs = []
-    suffix = Path(path).suffix.lower()
-    if suffix not in SUFFIXES[image.format]:
-        repairs.append(f"{image.format} named {suffix or 'without ending'}")
-    if turned:
-        repairs.append("turned upright")
+    if is_deep(image):
+        repairs.append("more than 8 bits")
     if has_alpha(image):
         repairs.append("transparency on white")
     elif image.mode in ("1", "L"):
         repairs.append("greyscale")
-    elif image.mode in ("CMYK", "YCbCr"):
+    elif image.mode in ("CMYK", "YCbCr", "LAB"):
         repairs.append(f"{image.mode} colours")
     elif image.mode == "P":
         repairs.append("palette colours")
-    elif image.mode != "RGB":
-        repairs.append("more than 8 bits")
     if getattr(image, "is_animated", False) and image.format != "MPO":
         repairs.append("first of several frames")
     return repairs
 
 
-def _picture(data: bytes) -> bytes:
+def _picture(data: bytes, limits: Limits) -> bytes:
     """A small JPEG of what can be decoded; empty when nothing can."""
     before = ImageFile.LOAD_TRUNCATED_IMAGES
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
-        image = open_image(data)
-        if image.width * image.height > 16e6 and image.format != "JPEG":
-            return b""
-        image.draft("RGB", (PICTURE, PICTURE))
-        turn = turn_of(image)
+        image = open_image(data, limits.max_megapixels)
+        if image.format in SHRINKABLE:
+            image.draft("RGB", (PICTURE, PICTURE))
         rgb = opaque(image, "RGB")
+        turn = turn_of(image)
         rgb.thumbnail((PICTURE, PICTURE))
         rgb = rgb if turn is None else rgb.transpose(turn)
         buffer = io.BytesIO()
@@ -154,5 +164,6 @@ def _picture(data: bytes) -> bytes:
 def _damage(error: Exception) -> str:
     """What is wrong, from the error's text in one short line."""
     text = " ".join(str(error).split()) or type(error).__name__
-    kind = "truncated" if "truncated" in text.lower() else "damaged"
+    known = {"truncated": "truncated", "supported": "unusual"}
+    kind = next((kind for word, kind in known.items() if word in text.lower()), "damaged")
     return f"{kind}: {text}"[:100]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TextIO
 import numpy as np
 
 from components.imaging.decoding import decode_rgb
-from components.imaging.page import as_data, page
+from components.imaging.html import as_data, page
 
 TEMPLATE = Path(__file__).with_name("gallery.html.jinja")
 SHOWN = 240  # photos at most, so that the page stays below a few megabytes

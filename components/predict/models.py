@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from components.runtime.files import read_json
+from components.runtime.files import file_hash, read_json
 from components.runtime.schema import BadInput
-
-if TYPE_CHECKING:
-    from components.runtime.stores.local_store import LocalStore
-    from components.runtime.stores.server_store import ServerStore
-
-    Store = LocalStore | ServerStore
+from components.runtime.stores import Store
+from components.runtime.stores.local_store import LocalStore
 
 log = logging.getLogger(__name__)
 
 CHAMPION, LATEST = "champion", "latest"
+MODELS = "models/"  # how their references begin offline
 FILE, RUN, METRICS = "model.keras", "stages.json", "metrics.json"
 
 
@@ -76,7 +73,7 @@ def _in_use(model: str, store: Store) -> tuple[str, str]:
     champion = store.champions.current() if model == CHAMPION else None
     if champion:
         return champion.model, champion.evaluation
-    newest = store.latest("train")
+    newest = store.latest(MODELS)
     if newest is None:
         missing = "no champion and no model" if model == CHAMPION else "no model"
         raise BadInput(
@@ -99,19 +96,25 @@ def _of_run(run: Path, model: str, store: Store) -> tuple[Path, str]:
             raise BadInput(f"model={model}: this run made no model; name another run, or a model")
         return run, evaluation
     try:
-        return _fetch(made["train"], run, store), evaluation
+        folder = _fetch(made["train"], run, store)
     except BadInput as error:
         raise BadInput(
             f"model={model}: the model of this run is not here; if a server has it, add run=local "
             f"({error})"
         ) from None
+    if (run / FILE).is_file() and file_hash(run / FILE) != file_hash(folder / FILE):
+        raise BadInput(
+            f"model={model}: {FILE} there is not the one that the run made; "
+            f"use model={made['train']}, or take the file to a folder of its own"
+        )
+    return folder, evaluation
 
 
 def _fetch(reference: str, run: Path | None, store: Store) -> Path:
     """What a run made: in the outputs around the run, wherever these lie now, or in the store."""
     for outputs in run.resolve().parents if run else ():
         if (outputs / reference).is_dir():
-            return outputs / reference
+            return LocalStore(outputs).fetch(reference)
     return store.fetch(reference)
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image, UnidentifiedImageError
+from components.imaging.decoding import MAX_MEGAPIXELS, Recipe, Refused, as_trained
 
-from components.imaging.decoding import Recipe, as_trained
+
+class Limits(NamedTuple):
+    """Beyond which a file is not read; the same as in `ingest` unless told otherwise."""
+
+    max_megapixels: float = MAX_MEGAPIXELS
+    max_file_mb: float = 64.0
+
+
+USUAL = Limits()
 
 
 class Photo(NamedTuple):
@@ -19,24 +26,25 @@ class Photo(NamedTuple):
     problem: str
 
 
-def read_photos(recipe: Recipe, paths: list[str]) -> list[Photo]:
+def read_photos(recipe: Recipe, paths: list[str], limits: Limits = USUAL) -> list[Photo]:
     """Each file as the model was trained to see it; never raises."""
-    return [read_photo(recipe, path) for path in paths]
+    return [read_photo(recipe, path, limits) for path in paths]
 
 
-def read_photo(recipe: Recipe, path: str) -> Photo:
+def read_photo(recipe: Recipe, path: str, limits: Limits = USUAL) -> Photo:
     """One file; never raises, whatever its bytes are."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116  faster
+        status = Path(path).stat()
+        if not stat.S_ISREG(status.st_mode):
             return Photo(b"", "is no file")  # a pipe or a device might never end
+        if status.st_size > limits.max_file_mb * 1e6:
+            return Photo(b"", f"is too large: {status.st_size / 1e6:.0f} MB")
         data = Path(path).read_bytes()
         if not data:
             return Photo(b"", "is empty")
-        return Photo(as_trained(data, recipe).tobytes(), "")
-    except UnidentifiedImageError:
-        return Photo(b"", "is not an image")
-    except Image.DecompressionBombError:
-        return Photo(b"", "has too many pixels")
+        return Photo(as_trained(data, recipe, limits.max_megapixels).tobytes(), "")
+    except Refused as reason:
+        return Photo(b"", f"is {reason}")
     except FileNotFoundError:
         return Photo(b"", "there is no such file")
     except Exception as error:  # damaged files raise almost anything

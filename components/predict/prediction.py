@@ -10,14 +10,14 @@ import functools
 import itertools
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
 from components.predict.network import Classifier
-from components.predict.photos import Photo, read_photos
+from components.predict.photos import USUAL, Limits, Photo, read_photos
 
 THREADS_AT_MOST = 16  # beyond it they wait for Python's lock
 
@@ -31,7 +31,11 @@ class Prediction(NamedTuple):
 
 
 def predict_images(
-    classifier: Classifier, paths: Iterable[str], batch_size: int, workers: int
+    classifier: Classifier,
+    paths: Iterable[str],
+    batch_size: int,
+    workers: int,
+    limits: Limits = USUAL,
 ) -> Iterator[Prediction]:
     """One prediction a path, in the order of `paths`, which is read only as far as needed.
 
@@ -39,16 +43,17 @@ def predict_images(
     threads; 0 takes two for each CPU, so that one is ready while another waits for the disk.
     """
     workers = workers or min(2 * _cpus(), THREADS_AT_MOST)
-    for batch, photos in _read_ahead(classifier, _batches(paths, batch_size), workers):
+    unstored = classifier.recipe._replace(format="png")  # `_predict` does the rest, in batches
+    read = functools.partial(read_photos, unstored, limits=limits)
+    for batch, photos in _read_ahead(read, _batches(paths, batch_size), workers):
         probabilities = iter(_predict(classifier, photos))
         for path, photo in zip(batch, photos, strict=True):
             yield Prediction(path, None if photo.problem else next(probabilities), photo.problem)
 
 
 def _read_ahead(
-    classifier: Classifier, batches: Iterator[list[str]], workers: int
+    read: Callable[[list[str]], list[Photo]], batches: Iterator[list[str]], workers: int
 ) -> Iterator[tuple[list[str], list[Photo]]]:
-    read = functools.partial(read_photos, classifier.recipe._replace(format="png"))
     pool = ThreadPoolExecutor(workers)
     waiting: deque = deque()
     try:

@@ -6,17 +6,28 @@ import glob
 import itertools
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from components.imaging.decoding import SUFFIXES
+from PIL import Image
+
+from components.imaging.decoding import FORMATS, SUFFIXES
+from components.imaging.walk import Found, walk
+from components.runtime.files import below
 from components.runtime.schema import BadInput
 
 log = logging.getLogger(__name__)
 
 STANDARD_INPUT = "-"
 ENDINGS = frozenset(itertools.chain.from_iterable(SUFFIXES.values()))
+HEAD = 32  # bytes by which formats are told
+HEIF = re.compile(rb".{4}ftyp.*(avi[fs]|hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL)
+OTHERS = frozenset(  # endings of pictures that are not decoded, which is worth telling
+    ".jp2 .j2k .jpx .jxl .jxr .psd .xcf .svg .tga .ico .ppm .pgm .exr .hdr .dng .cr2 .cr3 .nef .arw"
+    " .raf .orf .rw2 .pef .srw .raw .dcm .eps .pdf".split()
+)
 
 
 def find_images(images: str) -> tuple[Iterable[str], int | None]:
@@ -51,17 +62,25 @@ def read_paths() -> Iterator[str]:
 
 
 def _in_folder(folder: Path) -> list[str]:
-    """Image files below a folder by their ending, hidden ones left aside, sorted."""
-    found, others = [], 0
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if name.startswith("."):
-                continue
-            if os.path.splitext(name)[1].lower() in ENDINGS:  # noqa: PTH122  faster
-                found.append(f"{parent}{os.sep}{name}")
-            else:
-                others += 1
-    if others:
+    """The images below a folder, sorted; what neither is one nor is called so is only counted."""
+    walked = walk(folder)
+    found = [file for file in walked.files if _may_be_image(folder, file)]
+    if others := len(walked.files) - len(found):
         log.info("%s: %d other files left aside", folder, others)
-    return sorted(found)
+    if walked.set_aside:
+        log.info("%s: %d folders left aside, as hidden or made by machines, such as %s",
+                 folder, len(walked.set_aside), walked.set_aside[0])  # fmt: skip
+    return sorted(os.fsdecode(below(folder, file.path)) for file in found)
+
+
+def _may_be_image(folder: Path, file: Found) -> bool:
+    """By what the file begins with; one that is called an image is told, whatever it is."""
+    ending = os.path.splitext(file.path)[1].lower()  # noqa: PTH122  faster
+    if file.problem or ending in ENDINGS or ending in OTHERS:
+        return True
+    try:
+        with open(below(folder, file.path), "rb") as opened:  # noqa: PTH123  a Path is text
+            head = opened.read(HEAD)
+    except OSError:
+        return True
+    return bool(HEIF.match(head)) or any(Image.OPEN[name][1](head) for name in FORMATS)

@@ -14,6 +14,7 @@ from typing import Any
 
 from components.imaging.dataset import (
     LEFT_OUT,
+    PLACE,
     SPLITS,
     Image,
     ShardReader,
@@ -57,12 +58,8 @@ def build_part(
         raise BadInput(f"{root}: the photos that ingest saw are no longer there; run ingest again")
     kept, crossing = _plan(raw, settings)
     planned = list(_files(kept, settings.images_per_file))[part::parts]
-    images, left_out, files = _pack(raw, folder, planned, settings)
-    if left_out and not images:
-        path, reason = left_out[0]
-        raise BadInput(f"{path}: {reason}; no image can be read any more, run ingest again")
-    if part == 0:
-        left_out += [(image.path, image.reason) for image in crossing]
+    images, files = _pack(raw, folder, planned, settings)
+    left_out = [(image.path, image.reason) for image in crossing] if part == 0 else []
     return _finish(folder, images, left_out, files, raw_info, settings)
 
 
@@ -81,7 +78,10 @@ def merge_parts(parts: list[Path], folder: Path) -> dict[str, Any]:
         [image for part in parts for image in load_images(part)],
         [(item["path"], item["reason"]) for info in infos for item in info["left_out"]],
         {name: digest for info in infos for name, digest in info["files"].items()},
-        {key: first[key] for key in ("name", "classes", "image_size", "raw", "parameters")},
+        {
+            key: first[key]
+            for key in ("name", "classes", "image_size", "raw", "notes", "parameters")
+        },
     )
     _log(merged)
     return merged
@@ -123,26 +123,28 @@ def _files(images: list[Image], images_per_file: int) -> Iterator[tuple[str, int
 
 def _pack(
     raw: Path, folder: Path, planned: list[tuple[str, int, list[Image]]], settings: Preprocess
-) -> tuple[list[Image], list[tuple[str, str]], dict[str, str]]:
-    """Process images into tar files: their rows, what was left out, the files' sha256."""
+) -> tuple[list[Image], dict[str, str]]:
+    """Process images into tar files: their rows, and the files' sha256.
+
+    `BadInput` for an image that ingest let pass and that can't be read: its loss would be kept.
+    """
     todo = [image for _, _, images in planned for image in images]
     workers = count_workers(settings.workers, map(_size, todo))
     stored = progress(
         _process_all(raw, todo, settings, workers), total=len(todo), label="preprocess"
     )
     suffix = {"jpeg": "jpg", "png": "png"}[settings.format]
-    rows, left_out, files = [], [], {}
+    rows, files = [], {}
     for split, number, images in planned:
         with ShardWriter(folder, split, len(images), first=number) as writer:
             for image in images:
                 data, problem = next(stored)
                 if problem:
-                    left_out.append((image.path, problem))
-                    continue
+                    raise BadInput(f"{image.path}: {problem}, though ingest could; run again")
                 shard, offset, size = writer.add(f"{image.sha256}.{suffix}", data)
                 rows.append(image._replace(shard=shard, offset=offset, size=size))
         files.update(writer.files)
-    return rows, left_out, files
+    return rows, files
 
 
 def _process_all(
@@ -171,6 +173,7 @@ def _finish(
         "classes": raw_info["classes"],
         "image_size": [settings.image_size, settings.image_size],
         "raw": raw_info["content"],
+        "notes": raw_info.get("notes", []),
         "parameters": recorded_parameters(settings),
     }
     return _write(folder, images, left_out, files, about)
@@ -183,12 +186,11 @@ def _write(
     files: dict[str, str],
     about: dict[str, Any],
 ) -> dict[str, Any]:
-    """The table and `dataset.json`, whose `content` is the hash of all that training reads."""
+    """The table, the preview and `dataset.json`, which comes last."""
     images = sorted(images, key=_order)
     counts = Counter((image.split, image.label) for image in images)
-    table = save_images(folder, images, "processed")
+    save_images(folder, images, "processed")
     files = dict(sorted(files.items()))
-    content = hashlib.sha256(json.dumps([files, table]).encode()).hexdigest()
     info = {
         "kind": "processed",
         **about,
@@ -197,9 +199,19 @@ def _write(
         },
         "left_out": [{"path": path, "reason": reason} for path, reason in sorted(left_out)],
         "files": files,
-        "content": content,
     }
-    save_info(folder, info)
-    with ShardReader(folder) as reader:
+    with ShardReader(folder, info) as reader:
+        info["content"] = _content(images, reader, info)
         write_preview(folder / "preview.jpg", images, reader)
+    save_info(folder, info)
     return info
+
+
+def _content(images: list[Image], reader: ShardReader, info: dict[str, Any]) -> str:
+    """The hash of all that training reads, in whichever tar file it lies."""
+    about = [info["classes"], info["image_size"], info["parameters"]["resize"]]
+    digest = hashlib.sha256(json.dumps(about).encode())
+    for image in images:
+        row = "\0".join(map(str, image[:PLACE])).encode("utf-8", "surrogateescape")
+        digest.update(row + hashlib.sha256(reader.read(image)).digest())
+    return digest.hexdigest()

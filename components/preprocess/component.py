@@ -13,19 +13,22 @@ from components.runtime import shipping
     repo=shipping.repository(),
     auto_connect_frameworks=False,
 )
-def preprocess(raw, parts="", fingerprint="", **parameters):
-    """Split, resize and pack a raw dataset, or merge `parts` of that; returns the reference."""
-    from components.preprocess.build import build_dataset, merge_parts
-    from components.preprocess.parameters import Preprocess
+def preprocess(raw, merge="", fingerprint="", **parameters):
+    """Split, resize and pack a raw dataset, or merge parts of that; returns the reference."""
     from components.runtime import storage
     from components.runtime.schema import parse
     from components.runtime.step import step
 
-    with step("preprocess"), storage.workspace() as folder, storage.workspace() as copies:
+    with step("preprocess"), storage.workspace() as folder:
+        from components.imaging.artifact import dataset_artifact
+        from components.preprocess.build import build_dataset, merge_parts
+        from components.preprocess.page import report
+        from components.preprocess.parameters import Preprocess
+
         settings = parse(Preprocess, parameters, "preprocess")
         store = storage.store()
-        if parts:
-            merge_parts(store.fetch_parts(parts.split(","), copies), folder)
+        if merge:
+            merge_parts([store.fetch(part) for part in merge.split(",")], folder)
         else:
             build_dataset(store.fetch(raw), folder, settings)
-        return store.publish_dataset(folder, parent=raw)
+        return store.publish(folder, dataset_artifact(folder, raw, report=report))

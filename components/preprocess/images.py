@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from pathlib import Path
 
@@ -24,7 +25,8 @@ def process_images(raw: Path, settings: Preprocess, images: list[dataset.Image])
                 data = reader.read(image)
                 if hashlib.sha256(data).hexdigest() != image.sha256:
                     raise OSError("the file has changed since ingest")
-                stored.append((make_stored(data, recipe), ""))
+                # Without a limit: ingest has judged these very bytes by its max_megapixels.
+                stored.append((make_stored(data, recipe, math.inf), ""))
             except Exception as error:  # ingest let it pass, but one image must not end the run
                 stored.append((b"", f"{type(error).__name__}: {error}"))
     return stored

@@ -27,7 +27,7 @@ class Preprocess:
     "Another number draws other validation and test sets."
     images_per_file: int = parameter(at_least=1)
     "How many images are packed in one tar file."
-    shards: int = parameter(at_least=1, at_most=1000, affects_result=False)
-    "Parallel steps on ClearML whose parts are merged, for large sets; offline only workers count."
+    parts: int = parameter(at_least=1, at_most=1000, affects_result=False, formerly="shards")
+    "Parallel steps on ClearML whose work is merged, for large sets; offline only workers count."
     workers: int = parameter(at_least=0, affects_result=False)
     "Processes that decode and encode; 0: as many as CPUs."

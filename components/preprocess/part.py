@@ -15,14 +15,16 @@ from components.runtime import shipping
 )
 def preprocess_part(raw, part, fingerprint="", **parameters):
     """Process share number `part` of a raw dataset, from 0; returns the reference of the part."""
-    from components.preprocess.build import build_part
-    from components.preprocess.parameters import Preprocess
     from components.runtime import storage
     from components.runtime.schema import parse
     from components.runtime.step import step
+    from components.runtime.stores import Artifact
 
     with step("preprocess"), storage.workspace() as folder:
+        from components.preprocess.build import build_part
+        from components.preprocess.parameters import Preprocess
+
         settings = parse(Preprocess, parameters, "preprocess")
         store = storage.store()
-        build_part(store.fetch(raw), folder, settings, int(part), settings.shards)
-        return store.publish_part(folder)
+        build_part(store.fetch(raw), folder, settings, int(part), settings.parts)
+        return store.publish(folder, Artifact(kind="part"))

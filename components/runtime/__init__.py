@@ -1,1 +1,4 @@
 """What a step runs in: schema, frame, stores, reporting and progress; it knows no picture."""
+
+# Stands for the bytes that this package publishes, in every fingerprint: raise it when they change.
+FORMAT = 1

@@ -46,6 +46,10 @@ class Champions(ABC):
         """Whether there is a model of that reference."""
 
     @abstractmethod
+    def content(self, model: str) -> str:
+        """The hash of what a model is: an equal one that was made again has the same."""
+
+    @abstractmethod
     def put(self, champion: Champion) -> None:
         """Publish the model and make it the champion."""
 
@@ -61,12 +65,15 @@ class Champions(ABC):
         champion = self.current()
         if champion is None:
             return ""
-        return champion.before if champion.model == model else champion.model
+        return champion.before if self._same(champion.model, model) else champion.model
+
+    def _same(self, one: str, other: str) -> bool:
+        return one == other or self.content(one) == self.content(other)
 
     def promote(self, model: str, opponent: str, reason: str, evaluation: str) -> None:
         """Make a model that won against `opponent` the champion, if nothing speaks against it."""
         champion = self.current()
-        if champion and champion.model == model:
+        if champion and self._same(champion.model, model):
             log.info("gate: %s is the champion already", model)
         elif self.rolled_back(model):
             log.warning(

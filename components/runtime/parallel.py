@@ -95,13 +95,21 @@ def map_ordered(
 
 @contextlib.contextmanager
 def _script_not_run_again() -> Iterator[None]:
-    """Hide `__main__` while workers start: they would import it, with all that it imports."""
-    main = sys.modules["__main__"]
+    """Hide `__main__` while workers start: they would import it, with all that it imports.
+
+    What they do import is found where this process finds it: their server looks by itself.
+    """
+    main, paths = sys.modules["__main__"], os.environ.get("PYTHONPATH")
     sys.modules["__main__"] = types.ModuleType("__main__")
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
     try:
         yield
     finally:
         sys.modules["__main__"] = main
+        if paths is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = paths
 
 
 def _prepare_worker() -> None:

@@ -44,7 +44,16 @@ class Parameter:
     choices: tuple[str, ...] = ()
     form: bool = False
     affects_result: bool = True
-    help: str = ""
+    formerly: str = ""
+    told: str = ""
+    owner: type | None = None  # the dataclass whose source has the help line
+
+    @property
+    def help(self) -> str:
+        """What it is for, in a line."""
+        if self.told or self.owner is None:
+            return self.told
+        return _field_docs(self.owner).get(self.name.rpartition(".")[2], "")
 
     @property
     def domain(self) -> str:
@@ -115,11 +124,15 @@ def parameter(
     choices: tuple[str, ...] = (),
     form: bool = False,
     affects_result: bool = True,
+    formerly: str = "",
+    told: str = "",
 ) -> Any:
     """A dataclass field with its range.
 
     `form` shows it in the web UI's NEW RUN dialog. `affects_result=False` is for what changes how
     fast or where a step works, never what it makes: such a change does not run the step again.
+    `formerly` is an earlier name, refused with the present one; `told` is the help line of a field
+    that has no source to read it from.
     """
     return dataclasses.field(metadata=locals())
 
@@ -128,7 +141,6 @@ def parameter(
 def parameters_of(schema: type) -> dict[str, Parameter]:
     """Every parameter of a dataclass in the order of its fields, nested ones by dotted name."""
     hints = typing.get_type_hints(schema)
-    helps = _field_docs(schema)
     found: dict[str, Parameter] = {}
     for field in dataclasses.fields(schema):
         hint = hints[field.name]
@@ -147,7 +159,7 @@ def parameters_of(schema: type) -> dict[str, Parameter]:
             type=hint,
             nullable=nullable,
             is_list=is_list,
-            help=helps.get(field.name, ""),
+            owner=schema,
             **field.metadata,
         )
     return found
@@ -162,7 +174,9 @@ def parse(schema: type[T], texts: Mapping[str, str], stage: str = "") -> T:
     prefix = f"{stage}." if stage else ""
     for name in texts:
         if name not in known:
-            raise unknown_name(f"{prefix}{name}", [f"{prefix}{other}" for other in known])
+            raise unknown_name(
+                f"{prefix}{name}", {f"{prefix}{other}": one for other, one in known.items()}
+            )
     missing = [f"{prefix}{name}" for name in known if name not in texts]
     if missing:
         raise BadInput(f"{missing[0]}: no value is given; set {missing[0]}=...")
@@ -204,22 +218,37 @@ def to_texts(instance: Any) -> dict[str, str]:
     return texts
 
 
-def unknown_name(name: str, known: list[str]) -> BadInput:
-    """The error for a misspelt parameter, with the nearest name when there is one."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+def unknown_name(name: str, known: Mapping[str, Parameter | None]) -> BadInput:
+    """The error for a misspelt or renamed parameter, with the name that is meant if there is one.
+
+    `known` are all names; those that are no parameters, such as groups of options, have None.
+    """
+    stage, dot, last = name.rpartition(".")
+    for other, one in known.items():
+        if one and one.formerly == last and other == f"{stage}{dot}{one.name}":
+            return BadInput(f"{name} is called {other} now")
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     hint = f"did you mean {near[0]}?" if near else "see --help for the parameters"
     return BadInput(f"unknown parameter {name}; {hint}")
 
 
+@functools.cache
 def _field_docs(schema: type) -> dict[str, str]:
-    """The string literal under each field, joined to one line."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(schema))).body[0].body
-    docs = {}
-    for field, following in itertools.pairwise(body):
-        if (
-            isinstance(field, ast.AnnAssign)
-            and isinstance(following, ast.Expr)
-            and isinstance(following.value, ast.Constant)
-        ):
-            docs[field.target.id] = " ".join(str(following.value.value).split())
+    """The string literal under each field, also of the classes that it extends, as one line.
+
+    Only for help: Python's parser must not be called while ClearML's thread parses (3.11.7).
+    """
+    docs: dict[str, str] = {}
+    for each in schema.__mro__[-2::-1]:
+        try:
+            body = ast.parse(textwrap.dedent(inspect.getsource(each))).body[0].body
+        except (OSError, TypeError):  # made at run time
+            continue
+        for field, following in itertools.pairwise(body):
+            if (
+                isinstance(field, ast.AnnAssign)
+                and isinstance(following, ast.Expr)
+                and isinstance(following.value, ast.Constant)
+            ):
+                docs[field.target.id] = " ".join(str(following.value.value).split())
     return docs

@@ -6,17 +6,21 @@ import contextlib
 import json
 import logging
 import os
+import platform
 import sys
 import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NoReturn
 
-from components.runtime import storage
+from components.runtime import environment, storage
 from components.runtime.schema import BadInput
 from components.runtime.source import differing
+from components.runtime.text import printable
 
 if TYPE_CHECKING:
     from clearml import Task
+
+log = logging.getLogger(__name__)
 
 DEPENDENCIES = "dependencies"  # configuration object of a step's task: what it was planned with
 BAD_INPUT = "bad input"  # status reason of a failure that trying again does not mend
@@ -38,10 +42,10 @@ def step(stage: str) -> Iterator[None]:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
     logging.getLogger("components").setLevel(logging.INFO)
     try:
-        _check_code(task, stage)
+        _check(task, stage)
         yield
     except BadInput as error:
-        print(f"error: {error}")
+        print(f"error: {printable(str(error))}")
         end_as_failed(task, BAD_INPUT, str(error))
     except Exception as error:
         traceback.print_exc()
@@ -62,11 +66,29 @@ def end_as_failed(task: Task, reason: str, message: str) -> NoReturn:
     os._exit(0)
 
 
-def _check_code(task: Task, stage: str) -> None:
+def _check(task: Task, stage: str) -> None:
+    """Be where the step was planned to be: its code, its settings; and tell other packages.
+
+    The output of other versions is used in this run. As the task's dependencies then name what was
+    there, no later run takes it for that of the planned versions.
+    """
     planned = json.loads(task.get_configuration_object(DEPENDENCIES) or "{}")
-    other = differing(planned.get("source", {}))
+    other = differing(planned.get("source", {}) | planned.get("frame", {}))
     if other:
         raise BadInput(
             f"{stage}: the code here is not the code that the run was planned with "
             f"({other[0]} differs); push the commit and run again"
         )
+    if not planned:
+        return
+    if environment.needed_by(planned["packages"]):
+        environment.hold(planned["environment"], stage)
+    here = {name: environment.version(name) for name in planned["packages"]}
+    differ = [
+        name for name, version in sorted(planned["packages"].items()) if here[name] != version
+    ]
+    if differ:
+        words = ", ".join(f"{name} {here[name]} for {planned['packages'][name]}" for name in differ)
+        log.warning("%s: not the planned packages (%s); no later run reuses this", stage, words)
+        made_with = planned | {"packages": here, "python": platform.python_version()}
+        task.set_configuration_object(DEPENDENCIES, config_text=json.dumps(made_with))

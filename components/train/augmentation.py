@@ -37,14 +37,26 @@ class Draws:
         return gammas[0] / tf.reduce_sum(gammas)
 
 
+Part = Callable[[tf.Tensor, Draws, Train], tf.Tensor]
+PARTS: dict[Part, tuple[str, ...]] = {}  # in the order in which they are applied
+
+
+def augmentation(*fields: str) -> Callable[[Part], Part]:
+    """Makes a function part of augmentation where one of these parameters is not zero or false.
+
+    It turns images [B, H, W, 3] float32 0-255 into images alike.
+    """
+
+    def register(part: Part) -> Part:
+        PARTS[part] = fields
+        return part
+
+    return register
+
+
 def augment_images(settings: Train) -> Augment | None:
     """images [B, H, W, 3] 0-255 and a seed [2] to images alike; None when nothing is on."""
-    parts: list[Callable[[tf.Tensor, Draws], tf.Tensor]] = []
-    geometry = (settings.rotation, settings.zoom, settings.shift, settings.crop)
-    if settings.flip or any(geometry):
-        parts.append(lambda images, draws: move(images, draws, settings))
-    if settings.brightness or settings.contrast or settings.saturation:
-        parts.append(lambda images, draws: recolour(images, draws, settings))
+    parts = [part for part, fields in PARTS.items() if any(getattr(settings, f) for f in fields)]
     if not parts:
         return None
 
@@ -52,12 +64,13 @@ def augment_images(settings: Train) -> Augment | None:
         draws = Draws(seed)
         images = tf.cast(images, tf.float32)
         for part in parts:
-            images = part(images, draws)
+            images = part(images, draws, settings)
         return images
 
     return augment
 
 
+@augmentation("flip", "rotation", "zoom", "shift", "crop")
 def move(images: tf.Tensor, draws: Draws, settings: Train) -> tf.Tensor:
     """Flip, rotate, zoom, shift and crop; what comes from outside mirrors the inside."""
     count, height, width = tf.unstack(tf.shape(images)[:3])
@@ -91,6 +104,7 @@ def move(images: tf.Tensor, draws: Draws, settings: Train) -> tf.Tensor:
     return tf.ensure_shape(moved, images.shape)
 
 
+@augmentation("brightness", "contrast", "saturation")
 def recolour(images: tf.Tensor, draws: Draws, settings: Train) -> tf.Tensor:
     """Change brightness, contrast and saturation, each image by its own amount."""
     count = tf.shape(images)[0]

@@ -18,12 +18,15 @@ def train(dataset, fingerprint="", **parameters):
     from components.runtime import storage
     from components.runtime.schema import parse
     from components.runtime.step import step
-    from components.train.checkpoints import complete_epochs, training_key
-    from components.train.fit import train_classifier
-    from components.train.parameters import Train
-    from components.train.weights import find_weights
 
     with step("train"), storage.workspace() as folder:
+        from components.train.artifact import model_artifact
+        from components.train.checkpoints import complete_epochs, training_key
+        from components.train.fit import train_classifier
+        from components.train.page import report_figures
+        from components.train.parameters import Train
+        from components.train.weights import find_weights
+
         settings = parse(Train, parameters, "train")
         store = storage.store()
         key = training_key(fingerprint, dataset, parameters)
@@ -41,6 +44,6 @@ def train(dataset, fingerprint="", **parameters):
                 attempt.folder,  # an interrupted attempt goes on from here
                 find=lambda weights: find_weights(weights, store.fetch_weights),
             )
-            model = store.publish_model(folder, dataset)
+            model = store.publish(folder, model_artifact(folder, dataset, report_figures))
             attempt.succeeded()
         return model

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -20,7 +22,7 @@ from components.imaging.framework import keras, tf
 from components.runtime.files import write_json
 from components.runtime.schema import BadInput
 from components.train import phases
-from components.train.checkpoints import Checkpoints
+from components.train.checkpoints import Checkpoints, Position
 from components.train.hardware import all_devices, dtype_policy, make_repeatable
 from components.train.history import History
 from components.train.models import FindWeights, build_classifier, with_class_names
@@ -88,23 +90,30 @@ def train_classifier(
     history.close()
     with clock("save"):
         copy_weights(trained, classifier)
-        with_class_names(classifier, info["classes"]).save(folder / "model.keras")
+        save_model(with_class_names(classifier, info["classes"]), folder / "model.keras")
     save_trained_on(dataset, folder)
+    result = describe(classifier, info, settings, position)
+    write_json(folder / "model.json", result)
+    write_json(folder / "seconds.json", clock.seconds)
+    return result
+
+
+def describe(
+    classifier: keras.Model, info: dict[str, Any], settings: Train, position: Position
+) -> dict[str, Any]:
+    """What `model.json` says; `info` is that of the dataset."""
     best = position.history[position.best_epoch - 1]
-    result = {
+    return {
         "classes": info["classes"],
         "architecture": settings.architecture,
         "image_size": info["image_size"],
         "parameters": asdict(settings),
         "dataset": info["content"],
-        "content": content_hash(classifier),
+        "content": content_hash(classifier, info),
         "validation": {name: best[f"validation_{name}"] for name in ("loss", "accuracy", "auc")},
         "epochs": len(position.history),
         "best_epoch": position.best_epoch,
-        "seconds": clock.seconds,
     }
-    write_json(folder / "model.json", result)
-    return result
 
 
 def save_trained_on(dataset: Path, folder: Path) -> None:
@@ -130,9 +139,31 @@ def first_image(source: Source) -> np.ndarray:
     return images[0].numpy()
 
 
-def content_hash(model: keras.Model) -> str:
-    """sha256 of the architecture's name and all weights."""
-    digest = hashlib.sha256(model.name.encode())
+def save_model(model: keras.Model, path: Path) -> None:
+    """Write a `.keras` file that tells the model alone.
+
+    Keras also writes when it was, and where in memory objects were that layers share.
+    """
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    about = json.loads(parts["metadata.json"])
+    parts["metadata.json"] = json.dumps({**about, "date_saved": ""}).encode()
+    config, numbers = parts["config.json"].decode(), {}
+    parts["config.json"] = re.sub(
+        r'("shared_object_id": )(\d+)',
+        lambda found: f"{found[1]}{numbers.setdefault(found[2], len(numbers) + 1)}",
+        config,
+    ).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in parts.items():
+            archive.writestr(zipfile.ZipInfo(name), data)
+
+
+def content_hash(model: keras.Model, info: dict[str, Any]) -> str:
+    """sha256 of what a model is: its architecture, classes, input and all weights."""
+    about = [model.name, info["classes"], info["image_size"], info["parameters"]["resize"]]
+    digest = hashlib.sha256(json.dumps(about).encode())
     for value in values(model.weights):
         digest.update(value.tobytes())
     return digest.hexdigest()

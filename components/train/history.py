@@ -17,9 +17,8 @@ COLUMNS = (
     "validation_accuracy",
     "validation_auc",
     "learning_rate",
-    "seconds",
-    "images_per_second",
 )
+SPEED = ("epoch", "seconds", "images_per_second")  # apart, as they differ at each making
 Row = dict[str, float]
 
 
@@ -56,18 +55,20 @@ def line(row: Row, epochs: int) -> str:
 
 
 class History:
-    """Writes `history.csv` and `tensorboard/` below `folder`, a row at a time."""
+    """Writes `history.csv`, `speed.csv` and `tensorboard/` below `folder`, a row at a time."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = folder / "history.csv"
+        self._files = {folder / "history.csv": COLUMNS, folder / "speed.csv": SPEED}
         self._writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
-        with self._file.open("w", newline="") as file:
-            csv.writer(file).writerow(COLUMNS)
+        for path, columns in self._files.items():
+            with path.open("w", newline="") as file:
+                csv.writer(file).writerow(columns)
 
     def add(self, row: Row) -> None:
         """Append one epoch."""
-        with self._file.open("a", newline="") as file:
-            csv.writer(file).writerow([row[name] for name in COLUMNS])
+        for path, columns in self._files.items():
+            with path.open("a", newline="") as file:
+                csv.writer(file).writerow([row[name] for name in columns])
         with self._writer.as_default(step=int(row["epoch"])):
             for name in COLUMNS[1:]:
                 _write_scalar(name, row[name])

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from components.imaging.classifier import STORED_AS
 from components.imaging.framework import keras
 from components.runtime.schema import BadInput
-from components.train.parameters import Train
+from components.train.parameters import BACKBONES, Train
 from components.train.resnet import small_resnet
 from components.train.variables import copy_weights
 from components.train.weights import IMAGENET, find_weights
@@ -51,15 +51,13 @@ class Architecture(NamedTuple):
     application: Callable[..., keras.Model] | None = None
 
 
+SCALINGS = {"to_one": scale_to_one, "subtract_means": subtract_means}
 ARCHITECTURES = {
-    "small_resnet": Architecture(scale_to_one),
-    "mobilenetv2": Architecture(scale_to_one, keras.applications.MobileNetV2),
-    "resnet50": Architecture(subtract_means, keras.applications.ResNet50),
-    "resnet101": Architecture(subtract_means, keras.applications.ResNet101),
-    "resnet152": Architecture(subtract_means, keras.applications.ResNet152),
-    "resnet50v2": Architecture(scale_to_one, keras.applications.ResNet50V2),
-    "resnet101v2": Architecture(scale_to_one, keras.applications.ResNet101V2),
-    "resnet152v2": Architecture(scale_to_one, keras.applications.ResNet152V2),
+    name: Architecture(
+        SCALINGS[one.scaling],
+        getattr(keras.applications, one.application) if one.application else None,
+    )
+    for name, one in BACKBONES.items()
 }
 
 

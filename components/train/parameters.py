@@ -6,16 +6,26 @@ from dataclasses import dataclass
 
 from components.runtime.schema import parameter
 
-ARCHITECTURES = (
-    "small_resnet",
-    "mobilenetv2",
-    "resnet50",
-    "resnet101",
-    "resnet152",
-    "resnet50v2",
-    "resnet101v2",
-    "resnet152v2",
-)
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network below the classifier: how it wants its pixels, and where it was published."""
+
+    scaling: str  # of 0-255: to_one, or subtract_means
+    application: str | None = None  # its name in keras.applications, with ImageNet weights
+
+
+BACKBONES = {
+    "small_resnet": Backbone("to_one"),
+    "mobilenetv2": Backbone("to_one", "MobileNetV2"),
+    "resnet50": Backbone("subtract_means", "ResNet50"),
+    "resnet101": Backbone("subtract_means", "ResNet101"),
+    "resnet152": Backbone("subtract_means", "ResNet152"),
+    "resnet50v2": Backbone("to_one", "ResNet50V2"),
+    "resnet101v2": Backbone("to_one", "ResNet101V2"),
+    "resnet152v2": Backbone("to_one", "ResNet152V2"),
+}
+ARCHITECTURES = tuple(BACKBONES)
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,65 @@
-"""The controller's own task, when an agent runs it."""
+"""The controller: the pipeline as ClearML has it, and its task when an agent runs it."""
 
 from __future__ import annotations
 
 import os
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
-from clearml import Task
+from clearml import PipelineDecorator, Task
 from clearml.backend_api import Session
 
 from components.runtime.step import BAD_INPUT, end_as_failed
-from pipelines.engine import parameters
+from pipelines.engine.parameters import ADVANCED, from_sections
+from pipelines.engine.pipeline import Pipeline, stage_of
+from pipelines.engine.steps import Steps
+
+
+def clearml_pipeline(
+    pipeline: Pipeline, config: Any, make_steps: Callable[[Any], Steps]
+) -> Callable[..., Any]:
+    """The pipeline as ClearML's decorators want it; `make_steps` says how a component is called."""
+    first = next(iter(pipeline.stages))
+    for stage in pipeline.stages.values():
+        _ = stage.component  # ClearML knows of a component once it is imported
+
+    def may_retry(_: Any, node: Any, retries: int) -> bool:
+        if node.job.task.data.status_reason == BAD_INPUT:
+            return False
+        return retries < getattr(config.run.retries, stage_of(node.name))
+
+    @PipelineDecorator.pipeline(
+        name=pipeline.name,
+        project=config.run.project,
+        version=pipeline.version,
+        default_queue=getattr(config.run.queues, first),  # until each step has its own
+        args_map={ADVANCED: pipeline.parameters.advanced_names()},
+        retry_on_failure=may_retry,
+    )
+    def run(**texts: str) -> None:
+        make_steps(pipeline.parameters.read(texts)).run_all()
+
+    return run
+
+
+def plain_task(project: str, name: str, kind: str, streams: bool = True) -> Task:
+    """A task of this process that records nothing by itself but, with `streams`, what it prints."""
+    return Task.init(
+        project,
+        name,
+        task_type=kind,
+        reuse_last_task_id=False,
+        auto_connect_arg_parser=False,
+        auto_connect_frameworks=False,
+        auto_connect_streams=streams,
+        auto_resource_monitoring=False,
+    )
 
 
 def task_texts() -> dict[str, str]:
     """The parameters of the task that this process runs as, by ClearML name."""
     task = Task.get_task(task_id=os.environ["CLEARML_TASK_ID"])
-    return parameters.from_sections(task.get_parameters() or {})
+    return from_sections(task.get_parameters() or {})
 
 
 def forget_graph() -> None:

@@ -13,48 +13,46 @@ from clearml.backend_api.session.client import APIClient
 from components.runtime.schema import BadInput
 from components.runtime.source import ROOT
 from components.runtime.stores import steps_project
-from pipelines.dag import NAME
-from pipelines.engine import parameters
-from pipelines.engine.parameters import STAGES, Config, Queues, Run
+from pipelines.engine.parameters import FORM, Run, from_sections
+from pipelines.engine.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
 
-ENTRY = "pipelines/pets_pipeline.py"
 
-
-def submit(config: Config) -> Task:
+def submit(pipeline: Pipeline, config: Any) -> Task:
     """Check what would go wrong later, then create the controller and enqueue it."""
-    check(config.run)
+    check(pipeline, config.run)
+    parameters = pipeline.parameters
     stored = parameters.by_section(parameters.texts_of(config))
     task = Task.create(
         project_name=steps_project(config.run.project),
-        task_name=NAME,
+        task_name=pipeline.name,
         task_type="controller",
-        script=ENTRY,
+        script=pipeline.entry,
         working_directory=".",
         requirements_file=str(ROOT / "pipelines" / "engine" / "requirements.txt"),
         add_task_init_call=False,
     )
     task.update_parameters(stored)
-    known = parameters.all_parameters()
     for name in stored:  # one call each: it is the only public way to give a description
         section, _, plain = name.partition("/")
-        if section == parameters.FORM:
-            help_line = known[plain.replace("/", ".")].help
+        if section == FORM:
+            help_line = parameters.known[plain.replace("/", ".")].help
             task.set_parameter(name, stored[name], description=help_line)
     task.set_system_tags(["pipeline"])
     return _enqueue(task, config.run)
 
 
-def resubmit(base: str, config: Config, changed: set[str]) -> Task:
+def resubmit(pipeline: Pipeline, base: str, config: Any, changed: set[str]) -> Task:
     """Run an earlier controller again as the web UI does: its code, its parameters, some edited.
 
     `base` is its id or `latest`; `changed` names the parameters to take from `config`.
     """
     earlier = find_run(base, config.run, f"rerun={base}")
-    texts = parameters.texts_of(config)
+    texts = pipeline.parameters.texts_of(config)
     edits = {name: text for name, text in texts.items() if name in changed}
-    return copy(earlier, check_copy(earlier, texts, edits), edits)
+    settings = check_copy(pipeline, earlier, texts, edits)
+    return copy(pipeline, earlier, settings, edits)
 
 
 def find_run(base: str, run: Run, told: str, status: list[str] | None = None) -> Task:
@@ -85,24 +83,30 @@ def tasks_in(project: str, tags: list[str] | None = None, **wanted: Any) -> list
     )
 
 
-def check_copy(earlier: Task, defaults: dict[str, str], edits: dict[str, str]) -> Config:
+def check_copy(
+    pipeline: Pipeline, earlier: Task, defaults: dict[str, str], edits: dict[str, str]
+) -> Any:
     """The settings of an edited copy; `BadInput` for one that could not run.
 
     `defaults` are for parameters that the earlier run did not have yet.
     """
-    edited = defaults | parameters.from_sections(earlier.get_parameters() or {}) | edits
-    settings = parameters.read(edited | {"run/mode": "queue"})
+    edited = defaults | from_sections(earlier.get_parameters() or {}) | edits
+    settings = pipeline.parameters.read(edited | {"run/mode": "queue"})
     check_queues(settings.run, APIClient())
     return settings
 
 
 def copy(
-    earlier: Task, settings: Config, edits: dict[str, str], tags: list[str] | None = None
+    pipeline: Pipeline,
+    earlier: Task,
+    settings: Any,
+    edits: dict[str, str],
+    tags: list[str] | None = None,
 ) -> Task:
     """Enqueue a copy that `check_copy` has accepted; with these tags instead of its own."""
-    task = Task.clone(earlier, name=NAME, parent=earlier.id, project=earlier.project)
+    task = Task.clone(earlier, name=pipeline.name, parent=earlier.id, project=earlier.project)
     try:
-        task.update_parameters(parameters.by_section(edits))
+        task.update_parameters(pipeline.parameters.by_section(edits))
         if tags is not None:
             task.set_tags(tags)
         return _enqueue(task, settings.run)
@@ -117,15 +121,15 @@ def _enqueue(task: Task, run: Run) -> Task:
     return task
 
 
-def check(run: Run) -> None:
+def check(pipeline: Pipeline, run: Run) -> None:
     """`BadInput` for what would keep a run on the queues from starting."""
-    check_checkout(run)
+    check_checkout(pipeline, run)
     check_queues(run, APIClient())
 
 
-def check_checkout(run: Run) -> None:
+def check_checkout(pipeline: Pipeline, run: Run) -> None:
     """`BadInput` when an agent would not get the code that is here."""
-    for stage in STAGES:
+    for stage in pipeline.stages:
         if (ROOT / f"{stage}.py").exists():
             raise BadInput(f"{stage}.py at the root: an agent would run it instead of the step")
     if run.unpushed:
@@ -148,7 +152,7 @@ def check_checkout(run: Run) -> None:
 
 def check_queues(run: Run, client: APIClient) -> None:
     """`BadInput` for a missing queue, one without a worker, or a wait that would never end."""
-    wanted = {name: getattr(run.queues, name) for name in Queues.__dataclass_fields__}
+    wanted = dict(vars(run.queues))
     workers = _served(wanted, run, client)
     shared = _shared(wanted.items())
     if shared and workers.get(run.queues.controller, 0) < 2:

@@ -1,50 +1,69 @@
 """What a step depends on, and so why it runs.
 
-A step's fingerprint covers its parameters, the content of its inputs, the source that it imports
-(without comments, docstrings and formatting) and the versions of the packages that this source
-imports. Equal fingerprints mean equal output; nothing else does.
+A step's fingerprint covers what decides its output: its parameters, the content of its inputs, the
+source of its stage and of what it imports (without comments, docstrings and layout), the versions
+of the packages that this source imports, and what of the environment changes the arithmetic. Equal
+fingerprints mean equal output; nothing else does.
 """
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
-import importlib.metadata
 import json
 import logging
+import platform
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
-from packaging.requirements import Requirement
-
+from components.runtime import environment, storage
 from components.runtime.files import read_json, write_json
-from components.runtime.source import ROOT, parse, source_hash
+from components.runtime.source import (
+    PROJECT_PACKAGES,
+    ROOT,
+    followed,
+    imported_names,
+    source_hash,
+)
 
 log = logging.getLogger(__name__)
 
-PROJECT_PACKAGES = ("components",)
-IMPORTED_AS = {"PIL": "pillow", "sklearn": "scikit-learn"}  # where the names differ
+IMPORTED_AS = {  # where the names differ
+    "PIL": "pillow",
+    "pillow_heif": "pillow-heif",
+    "sklearn": "scikit-learn",
+}
+OF_THE_FRAME = {"clearml"}  # a stage's work does not know it
+BESIDE = ("frame", "python")  # recorded with a step, but not in its fingerprint
+TEXT_PARTS = {"stage": str, "python": str}
 
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Everything that decides the output of a step, each part as name -> value."""
+    """Everything that decides the output of a step, each part as name -> value; and what does not.
+
+    Not in the fingerprint: the version of Python, since all that computes is in packages whose
+    versions count, and the files of the frame, which only have to be the same where the step runs.
+    """
 
     stage: str
     parameters: dict[str, str]
     inputs: dict[str, str]
     source: dict[str, str]
     packages: dict[str, str]
+    environment: dict[str, str] = field(default_factory=dict)
+    frame: dict[str, str] = field(default_factory=dict)
+    python: str = ""
 
     @property
     def fingerprint(self) -> str:
-        """A hash of 32 hex digits over all of it."""
-        text = json.dumps(self.__dict__, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        """A hash of 32 hex digits over all that decides."""
+        deciding = {name: part for name, part in self.__dict__.items() if name not in BESIDE}
+        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:32]
 
     def changes(self, earlier: Dependencies) -> list[str]:
         """What differs from `earlier`, in words."""
@@ -52,7 +71,27 @@ class Dependencies:
         words += _differences(earlier.inputs, self.inputs, "input changed: {}")
         words += _differences(earlier.source, self.source, "{} changed")
         words += _differences(earlier.packages, self.packages, "{} {} -> {}")
-        return words
+        old, new = earlier.environment, self.environment
+        names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+        return words + [environment.told(name, old, new) for name in names]
+
+    @classmethod
+    def of(cls, content: Any) -> Dependencies:
+        """What was written of a step; `ValueError` for anything of another shape."""
+        return cls(
+            **_shaped(content, {one.name: TEXT_PARTS.get(one.name, dict) for one in fields(cls)})
+        )
+
+
+def _shaped(content: Any, shape: Mapping[str, type]) -> dict[str, Any]:
+    """`content` if it has exactly these keys, each a text or a dict of texts; else `ValueError`."""
+    if not isinstance(content, dict) or content.keys() != shape.keys():
+        raise ValueError("not the keys of a record")
+    for name, value in content.items():
+        texts = [*value, *value.values()] if isinstance(value, dict) else [value]
+        if not isinstance(value, shape[name]) or not all(isinstance(text, str) for text in texts):
+            raise ValueError(f"{name} is no {shape[name].__name__} of texts")
+    return content
 
 
 def _differences(old: Mapping[str, str], new: Mapping[str, str], words: str) -> list[str]:
@@ -71,17 +110,22 @@ def _differences(old: Mapping[str, str], new: Mapping[str, str], words: str) -> 
 def dependencies(stage: str, parameters: dict[str, str], inputs: dict[str, str]) -> Dependencies:
     """The dependencies of a step of `stage` with these parameters and contents of its inputs."""
     files = source_files(stage)
+    packages = packages_of(files) - OF_THE_FRAME
+    frame = () if storage.is_local() else step_files(stage)  # offline it is this process
     return Dependencies(
         stage=stage,
         parameters=parameters,
         inputs=inputs,
         source={path: source_hash(path) for path in files},
-        packages={name: _version(name, stage) for name in packages_of(files)},
+        packages={name: _version(name, stage) for name in packages | {environment.FORMAT_NAME}},
+        environment=environment.settings() if environment.needed_by(packages) else {},
+        frame={path: source_hash(path) for path in frame if path not in files},
+        python=platform.python_version(),
     )
 
 
 def read_sources(stages: Iterable[str]) -> None:
-    """Read the source of all stages now, before another thread of this process parses, too."""
+    """Read the source of all stages now: what is edited later is not what this process runs."""
     for stage in stages:
         for path in source_files(stage):
             source_hash(path)
@@ -89,53 +133,37 @@ def read_sources(stages: Iterable[str]) -> None:
 
 @functools.cache
 def source_files(stage: str) -> tuple[str, ...]:
-    """The files that a step of `stage` uses, relative to the root: its imports, followed.
+    """The files that decide what a step of `stage` makes, relative to the root."""
+    return files_of(stage, decides_nothing)
 
-    Files of the stage's folder that are not Python (a template) count as well, but for the list of
-    packages, whose installed versions are a dependency by themselves.
+
+def files_of(stage: str, leave_out: Callable[[str], bool]) -> tuple[str, ...]:
+    """The files that a stage's code imports, but for some; with those that are not Python.
+
+    Templates and the like are not imported: all in the folders of what is imported count.
     """
-    folder = ROOT / "components" / stage
-    found: set[Path] = set()
-    waiting = [folder / "component.py"]
-    while waiting:
-        path = waiting.pop()
-        if path in found:
-            continue
-        found.add(path)
-        for name in _imported_names(path):
-            waiting += _project_files(name)
+    python = followed(f"components.{stage}.component", leave_out)
+    folders = {path.split("/")[1] for path in python if path.count("/") > 1}
     assets = {
-        path
-        for path in folder.iterdir()
-        if path.is_file() and path.suffix != ".py" and path.name != "requirements.txt"
+        path.relative_to(ROOT).as_posix()
+        for folder in folders
+        for path in (ROOT / "components" / folder).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc") and path.name[0] != "."
     }
-    return tuple(sorted(path.relative_to(ROOT).as_posix() for path in found | assets))
+    return tuple(
+        sorted(python | assets - {f"components/{one}/requirements.txt" for one in folders})
+    )
 
 
-def _project_files(name: str) -> list[Path]:
-    """The files that importing the dotted `name` runs; none when it is not the project's."""
-    parts = name.split(".")
-    if parts[0] not in PROJECT_PACKAGES:
-        return []
-    files = []
-    for count in range(1, len(parts) + 1):
-        base = ROOT.joinpath(*parts[:count])
-        files += [
-            path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()
-        ]
-    return files
+def decides_nothing(path: str) -> bool:
+    """Whether a file is of the frame, for which `FORMAT` stands, or shows what was made."""
+    return path.startswith("components/runtime/") or path.endswith("/page.py")
 
 
 @functools.cache
-def _imported_names(path: Path) -> tuple[str, ...]:
-    """Every dotted name that a Python file imports, wherever in the file."""
-    names = []
-    for node in ast.walk(parse(path)):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            names += [f"{node.module}.{alias.name}" for alias in node.names]
-    return tuple(names)
+def step_files(stage: str) -> tuple[str, ...]:
+    """All files of the project that a step of `stage` runs."""
+    return tuple(sorted(followed(f"components.{stage}.component")))
 
 
 def packages_of(files: Iterable[str]) -> set[str]:
@@ -144,7 +172,7 @@ def packages_of(files: Iterable[str]) -> set[str]:
         name.split(".")[0]
         for path in files
         if path.endswith(".py")
-        for name in _imported_names(ROOT / path)
+        for name in imported_names(ROOT / path)
     }
     third_party = modules - set(sys.stdlib_module_names) - set(PROJECT_PACKAGES)
     return {IMPORTED_AS.get(module, module) for module in third_party}
@@ -155,14 +183,15 @@ def _version(distribution: str, stage: str) -> str:
 
     An agent's controller has no TensorFlow, but the steps that it starts do.
     """
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
+    found = environment.version(distribution)
+    if found == environment.MISSING:
+        from packaging.requirements import Requirement
+
         lines = (ROOT / "components" / stage / "requirements.txt").read_text().splitlines()
         for pinned in map(Requirement, lines):
             if pinned.name == distribution and (not pinned.marker or pinned.marker.evaluate()):
                 return str(pinned.specifier).removeprefix("==")
-        return "missing"
+    return found
 
 
 @dataclass(frozen=True)
@@ -173,6 +202,15 @@ class Record:
     reference: str
     run: str
     finished: str
+
+    @classmethod
+    def of(cls, content: Any) -> Record:
+        """What was written of a finished step; `ValueError` for anything of another shape."""
+        whole = dict(content) if isinstance(content, dict) else {}
+        described = Dependencies.of(whole.pop("dependencies", None))
+        return cls(
+            described, **_shaped(whole, dict.fromkeys(("reference", "run", "finished"), str))
+        )
 
 
 def reasons(wanted: Dependencies, earlier: list[Record]) -> str:
@@ -192,7 +230,12 @@ class Records:
 
     def find(self, wanted: Dependencies) -> Record | None:
         """The finished step with the same fingerprint."""
-        return self._load(self.folder / wanted.stage / f"{wanted.fingerprint}.json")
+        path = self.folder / wanted.stage / f"{wanted.fingerprint}.json"
+        record = self._load(path)
+        if record and record.dependencies.fingerprint != wanted.fingerprint:
+            log.warning("ignoring the damaged cache record %s", path)
+            return None
+        return record
 
     def save(self, finished: Dependencies, reference: str, run: str) -> None:
         """Remember a step that is complete and published."""
@@ -209,10 +252,9 @@ class Records:
 
     def _load(self, path: Path) -> Record | None:
         try:
-            content = read_json(path)
-            return Record(**content | {"dependencies": Dependencies(**content["dependencies"])})
+            return Record.of(read_json(path))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, RecursionError):
             log.warning("ignoring the damaged cache record %s", path)
             return None

@@ -5,25 +5,18 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from components.runtime.schema import BadInput
 from components.runtime.source import ROOT
-from pipelines.engine import fingerprint, parameters
+from pipelines.engine import fingerprint
 from pipelines.engine.command import use_sdk_settings
-from pipelines.engine.parameters import Config, Run
-from pipelines.sweeps.trials import keep_task
-
-_PLAIN_TASK = dict(
-    task_type="controller",
-    auto_connect_arg_parser=False,
-    auto_resource_monitoring=False,
-    reuse_last_task_id=False,
-)
+from pipelines.engine.parameters import Run
+from pipelines.engine.pipeline import Pipeline
+from pipelines.engine.run_records import keep_task
 
 
 class _WithoutClearML(io.TextIOBase):
@@ -44,56 +37,63 @@ class _WithoutClearML(io.TextIOBase):
         self.stream.flush()
 
 
-def run(config: Config, folder: Path) -> float | None:
-    """Run the pipeline; returns the test accuracy, or None when nothing was evaluated here."""
+def run(pipeline: Pipeline, config: Any, folder: Path) -> float | None:
+    """Run the pipeline; returns its objective, or None when nothing was evaluated here."""
     use_sdk_settings()
-    fingerprint.read_sources(parameters.STAGES)
+    fingerprint.read_sources(pipeline.stages)
     modes: dict[str, Callable] = {"offline": _offline, "local": _local, "queue": _queue}
-    return modes[config.run.mode](config, folder)
+    return modes[config.run.mode](pipeline, config, folder)
 
 
-def _offline(config: Config, folder: Path) -> float | None:
+def _offline(pipeline: Pipeline, config: Any, folder: Path) -> float | None:
     """The steps as functions in this process, without a server; unchanged stages are reused."""
     os.environ.setdefault("CLEARML_LOG_LEVEL", "ERROR")
     from pipelines.engine.offline import OfflineSteps
 
-    steps = OfflineSteps(config, folder)  # before the components are imported, as they ask where
-    # ClearML keeps a copy of each offline session, which nobody looks for: not in the user's home.
-    os.environ["CLEARML_CACHE_DIR"] = str(steps.store.temporary / f"{os.getpid()}-clearml")
-    from clearml import PipelineDecorator, Task
-
-    from pipelines.dag import NAME, connect, pipeline
-
+    steps = OfflineSteps(pipeline, config, folder)  # ahead of the components, which ask where
     if config.run.plan:
-        connect(steps.plan, config)
-        return None
-    Task.set_offline(True)
-    PipelineDecorator.debug_pipeline()
-    with contextlib.redirect_stdout(_WithoutClearML(sys.stdout)):
-        # Ahead of the pipeline, which would turn automatic logging on.
-        task = Task.init(config.run.project, NAME, auto_connect_frameworks=False, **_PLAIN_TASK)
-        try:
-            pipeline(config, lambda _: steps)(**parameters.texts_of(config))
-        finally:
-            task.close()
-            shutil.rmtree(os.environ["CLEARML_CACHE_DIR"], ignore_errors=True)
-    return steps.accuracy
+        return steps.plan()
+    # ClearML keeps a copy of each offline session, which nobody looks for: not in the user's home.
+    with steps.local.workspace() as session:
+        os.environ["CLEARML_CACHE_DIR"] = str(session)
+        from clearml import PipelineDecorator, Task
+
+        from pipelines.engine.controller import clearml_pipeline, plain_task
+
+        Task.set_offline(True)
+        PipelineDecorator.debug_pipeline()
+        with contextlib.redirect_stdout(_WithoutClearML(sys.stdout)):
+            # Ahead of the pipeline, which would turn automatic logging on.
+            task = plain_task(config.run.project, pipeline.name, "controller")
+            try:
+                texts = pipeline.parameters.texts_of(config)
+                clearml_pipeline(pipeline, config, lambda _: steps)(**texts)
+            finally:
+                task.close()
+    return steps.result.get(pipeline.objective)
 
 
-def _local(config: Config, folder: Path) -> float | None:
-    """The controller in this process, each step as a task in a subprocess."""
+def _on_server(pipeline: Pipeline, config: Any) -> None:
+    """`BadInput` for what can be seen to be wrong before anything is created there."""
+    _enter_root()
     from pipelines.engine import server
 
-    _enter_root()
     server.check_connection()
-    server.check_source(config)
+    server.check_sources(pipeline, config)
+
+
+def _local(pipeline: Pipeline, config: Any, folder: Path) -> float | None:
+    """The controller in this process, each step as a task in a subprocess."""
+    _on_server(pipeline, config)
+    from pipelines.engine import server
+
     if config.run.plan:
-        return server.plan(config, folder)
+        return server.plan(pipeline, config, folder)
     from clearml import PipelineDecorator
 
     PipelineDecorator.run_locally()
     try:
-        return server.run_controller(config, folder)
+        return server.run_controller(pipeline, config, folder)
     except (BadInput, server.StepFailed) as error:
         server.mark_failed(error)
         if isinstance(error, BadInput):
@@ -101,19 +101,17 @@ def _local(config: Config, folder: Path) -> float | None:
         sys.exit(f"error: {error}")
 
 
-def _queue(config: Config, folder: Path) -> None:
+def _queue(pipeline: Pipeline, config: Any, folder: Path) -> None:
     """Create the controller's task and enqueue it; an agent calls `on_agent`."""
+    _on_server(pipeline, config)
     from pipelines.engine import enqueue, server
 
-    _enter_root()
-    server.check_connection()
-    server.check_source(config)
     if config.run.plan:
-        return server.plan(config, folder)
-    keep_task(enqueue.submit(config), folder)
+        return server.plan(pipeline, config, folder)
+    keep_task(enqueue.submit(pipeline, config), folder)
 
 
-def rerun(base: str, config: Config, changed: set[str], folder: Path) -> None:
+def rerun(pipeline: Pipeline, base: str, config: Any, changed: set[str], folder: Path) -> None:
     """Enqueue an earlier run again, with the changed parameters."""
     if config.run.mode != "queue":
         raise BadInput(f"rerun={base}: needs run=queue")
@@ -121,10 +119,10 @@ def rerun(base: str, config: Config, changed: set[str], folder: Path) -> None:
     from pipelines.engine import enqueue, server
 
     server.check_connection()
-    keep_task(enqueue.resubmit(base, config, changed), folder)
+    keep_task(enqueue.resubmit(pipeline, base, config, changed), folder)
 
 
-def preflight(run: Run) -> None:
+def preflight(pipeline: Pipeline, run: Run) -> None:
     """`BadInput` for what would refuse every trial of a sweep; the server alone is asked."""
     if run.mode == "offline":
         return
@@ -133,19 +131,19 @@ def preflight(run: Run) -> None:
 
     server.check_connection()
     if run.mode == "queue" and not run.plan:
-        enqueue.check(run)
+        enqueue.check(pipeline, run)
 
 
-def on_agent(composed: dict[str, str], folder: Path) -> float | None:
+def on_agent(pipeline: Pipeline, composed: dict[str, str], folder: Path) -> float | None:
     """Run as the controller's task: its parameters, which a person may have edited, win."""
     use_sdk_settings()
-    fingerprint.read_sources(parameters.STAGES)
+    fingerprint.read_sources(pipeline.stages)
     from pipelines.engine import controller, server
 
     try:
-        config = parameters.read(composed | controller.task_texts())
+        config = pipeline.parameters.read(composed | controller.task_texts())
         controller.forget_graph()
-        return server.run_controller(config, folder)
+        return server.run_controller(pipeline, config, folder)
     except (BadInput, server.StepFailed) as error:
         controller.end_on_agent(error)
 

@@ -2,92 +2,89 @@
 
 from __future__ import annotations
 
+import html
 import logging
 import os
-import shutil
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from components.runtime import storage
-from components.runtime.files import read_json
+from components.runtime.files import copy
+from components.runtime.locks import locked
 from components.runtime.schema import BadInput
-from pipelines.engine import single_flight
 from pipelines.engine.fingerprint import Dependencies, Record, Records
-from pipelines.engine.parameters import Config
+from pipelines.engine.pipeline import Pipeline, Stage
 from pipelines.engine.steps import Steps
 
 log = logging.getLogger(__name__)
 
-# What of the published folders a run's own folder gets, by the stage that made it.
-DELIVERED = {
-    "preprocess": {"images.csv": "manifest.csv"},
-    "train": {"model.keras": "model.keras", "history.csv": "history.csv"},
-    "evaluate": {"metrics.json": "metrics.json", "report.html": "report.html"},
-}
+PAGE = "report.html"  # of a run's folder: what a person opens
 
 
 class OfflineSteps(Steps):
     """Steps as functions in this process."""
 
-    def __init__(self, config: Config, folder: Path) -> None:
-        super().__init__(config, folder, storage.use_outputs(Path(config.run.outputs).resolve()))
-        self.records = Records(self.store.outputs / "cache")
+    def __init__(self, pipeline: Pipeline, config: Any, folder: Path) -> None:
+        self.outputs = Path(config.run.outputs).resolve()
+        self.local = storage.use_outputs(self.outputs)
+        super().__init__(pipeline, config, folder, self.local)
+        self.records = Records(self.outputs / "cache")
 
     def find(self, wanted: Dependencies) -> Record | None:
         record = self.records.find(wanted)
-        if record is None or not self.store.is_intact(record.reference):
-            return None
-        # A raw dataset points to the photos where they lie; the outputs may have moved away.
-        information = self.store.fetch(record.reference) / "dataset.json"
-        root = read_json(information).get("root") if information.exists() else None
-        return record if root is None or Path(root).is_dir() else None
+        return record if record and self.store.is_intact(record.reference) else None
 
     def why(self, wanted: Dependencies) -> str:
         return self.records.why(wanted)
 
     def alone(self, wanted: Dependencies) -> AbstractContextManager[None]:
-        return single_flight.locked(self.store.outputs / "locks", wanted)
+        def waits() -> None:
+            log.info("%-10s waits: another run computes the same now", wanted.stage)
 
-    def execute(self, component: Callable, wanted: Dependencies, arguments: dict[str, str]) -> str:
-        reference = str(component(**arguments, fingerprint=wanted.fingerprint))
-        outputs = self.store.outputs
-        inside = outputs in self.folder.parents
-        run = self.folder.relative_to(outputs).as_posix() if inside else str(self.folder)
+        return locked(self.local.locks / f"{wanted.stage}-{wanted.fingerprint}.lock", waits)
+
+    def execute(self, stage: Stage, wanted: Dependencies, arguments: dict[str, str]) -> str:
+        reference = str(stage.component(**arguments, fingerprint=wanted.fingerprint))
+        inside = self.outputs in self.folder.parents
+        run = self.folder.relative_to(self.outputs).as_posix() if inside else str(self.folder)
         self.records.save(wanted, reference, run)
         return reference
 
-    def reuse(self, component: Callable, record: Record, arguments: dict[str, str]) -> str:
+    def reuse(self, stage: Stage, record: Record, arguments: dict[str, str]) -> str:
         return record.reference
 
-    def existing(self, stage: str, reference: str) -> str:
-        if reference != "latest":
-            self.store.fetch(reference)
-            return reference
-        found = self.store.latest(stage)
+    def existing(self, stage: Stage, reference: str) -> str:
+        found = self.local.latest(stage.published_as) if reference == "latest" else reference
         if found is None:
-            raise BadInput(f"latest: there is none in {self.store.outputs} yet")
+            raise BadInput(f"latest: there is none in {self.outputs} yet")
+        self.store.fetch(found)
+        if not found.startswith(stage.published_as):
+            raise BadInput(f"{found}: is no {stage.given_by} that {stage.name} made")
         return found
 
     def finish(self) -> None:
         """Put what a person looks for into the run's folder."""
-        for stage, files in DELIVERED.items():
-            if stage in self.references:
-                made = self.store.fetch(self.references[stage])
-                for name, delivered in files.items():
-                    _link(made / name, self.folder / delivered)
-        self.keep_result()
-        metrics = self.folder / "metrics.json"
-        if metrics.exists():
-            self.accuracy = read_json(metrics)["accuracy"]
-            report = os.path.relpath(self.folder / "report.html")
-            log.info("accuracy   %.3f on the test images; report: %s", self.accuracy, report)
+        places: dict[str, str] = {}
+        for name, reference in self.references.items():
+            made = self.store.fetch(reference)
+            for file, delivered in self.pipeline.stages[name].delivers.items():
+                if name in self.made:
+                    copy(made / file, self.folder / delivered)
+                else:
+                    places[delivered] = os.path.relpath(made / file, self.folder)
+        if PAGE in places:
+            (self.folder / PAGE).write_text(_pointer(places), encoding="utf-8")
+        if told := self.pipeline.headline(self.result):
+            log.info("%s; report: %s", told, os.path.relpath(self.folder / PAGE))
 
 
-def _link(source: Path, target: Path) -> None:
-    """A hard link, which costs no space; a copy where the file system has none."""
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+def _pointer(places: dict[str, str]) -> str:
+    """A page that leads to the report that this run reused, and names all else that it did."""
+    links = {name: html.escape(place, quote=True) for name, place in places.items()}
+    lines = [f'<li><a href="{place}">{name}</a></li>' for name, place in links.items()]
+    return (
+        '<!doctype html><meta charset="utf-8"><title>Reused</title>\n'
+        f'<meta http-equiv="refresh" content="0; url={links[PAGE]}">\n'
+        f"<p>This run reused what an earlier one made:</p>\n<ul>\n{chr(10).join(lines)}\n</ul>\n"
+    )

@@ -1,75 +1,89 @@
-"""A preprocess stage whose work several steps share: `preprocess.shards` of them at a time."""
+"""A stage whose work several steps share: as many at a time as its parameter `parts` says."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from components.runtime.source import source_hash
-from components.runtime.step import DEPENDENCIES
-from pipelines.engine.fingerprint import Dependencies
-
-if TYPE_CHECKING:
-    from pipelines.engine.server import ServerSteps
+from pipelines.engine.fingerprint import Dependencies, Record
+from pipelines.engine.pipeline import Stage
 
 log = logging.getLogger(__name__)
 
-PART = "preprocess_part"
-SHARED = "preprocess"  # the stage, whose queue, image and limits are those of its parts
-SOURCE = "components/preprocess/part.py"
+COUNT = "parts"  # the parameter that says how many
 LIKE_ITS_STAGE = ("queue", "task_overrides")
 
 
-def make_parts(steps: ServerSteps, wanted: Dependencies, arguments: dict[str, str]) -> list[str]:
+class Steps(Protocol):
+    """What this module needs of `ServerSteps`."""
+
+    run: Any
+    graph: dict[str, Any]
+
+    def find(self, wanted: Dependencies) -> Record | None: ...
+
+    def describe(self, node: Any, wanted: Dependencies, arguments: dict[str, str]) -> None: ...
+
+    def outcome(self, node: Any, value: Any) -> str: ...
+
+
+def make_parts(
+    steps: Steps, stage: Stage, wanted: Dependencies, arguments: dict[str, str]
+) -> list[str]:
     """The references of all parts; those that an earlier run left are not made again.
 
     `StepFailed` when one fails, after the others have ended: they are there for the next run.
     """
-    described = [_part(wanted, number, steps.shards) for number in range(steps.shards)]
-    look = steps.run.cache and SHARED not in steps.run.force
+    count = int(arguments[COUNT])
+    described = [_part(stage, wanted, number, count) for number in range(count)]
+    look = steps.run.cache and stage.name not in steps.run.force
     found = [steps.find(one) if look else None for one in described]
     for number, record in enumerate(found):
         told = f"reused from run {record.run}" if record else "runs"
-        log.info("%-10s part %d of %d %s", SHARED, number + 1, steps.shards, told)
-    from components.preprocess.part import preprocess_part  # here, as it joins the graph at once
+        log.info("%-10s part %d of %d %s", stage.name, number + 1, count, told)
+    component = stage.part_component  # here, as it joins the graph at once
 
     missing = [one for one, record in zip(described, found, strict=True) if not record]
-    nodes = _nodes(steps.pipeline.get_pipeline_dag(), missing)
+    nodes = _nodes(steps, stage, missing, arguments)
     calls = [
-        preprocess_part(**arguments, part=one.inputs["part"], fingerprint=one.fingerprint)
+        component(**arguments, part=one.inputs["part"], fingerprint=one.fingerprint)
         for one in missing
     ]
     made = iter(_outcomes(steps.outcome, nodes, calls))
     return [record.reference if record else next(made) for record in found]
 
 
-def _part(stage: Dependencies, number: int, count: int) -> Dependencies:
+def _part(stage: Stage, wanted: Dependencies, number: int, count: int) -> Dependencies:
     """What a part depends on: what its stage does, and which share of the work it is."""
+    source = f"components/{stage.name}/part.py"
     return dataclasses.replace(
-        stage,
-        stage=PART,
-        parameters=stage.parameters | {"shards": str(count)},
-        inputs=stage.inputs | {"part": str(number)},
-        source=stage.source | {SOURCE: source_hash(SOURCE)},
+        wanted,
+        stage=stage.part_name,
+        parameters=wanted.parameters | {COUNT: str(count)},
+        inputs=wanted.inputs | {"part": str(number)},
+        source=wanted.source | {source: source_hash(source)},
     )
 
 
-def _nodes(dag: dict[str, Any], parts: list[Dependencies]) -> list[Any]:
+def _nodes(
+    steps: Steps, stage: Stage, parts: list[Dependencies], arguments: dict[str, str]
+) -> list[Any]:
     """A node for each part, under the names that ClearML gives to repeated calls.
 
     It would copy the first node at the second call, when the first is perhaps being launched.
     """
-    template = dag[PART].copy()
+    dag = steps.graph
+    template = dag[stage.part_name].copy()
     nodes = []
     for place, part in enumerate(parts):
         node = template.copy()
-        node.name = f"{PART}_{place}" if place else PART
-        node.configurations = {DEPENDENCIES: dataclasses.asdict(part)}
-        node.cache_executed_step = False  # we have looked
+        node.name = f"{stage.part_name}_{place}" if place else stage.part_name
+        steps.describe(node, part, arguments)
         for name in LIKE_ITS_STAGE:
-            setattr(node, name, getattr(dag[SHARED], name))
+            setattr(node, name, getattr(dag[stage.name], name))
         dag[node.name] = node
         nodes.append(node)
     return nodes

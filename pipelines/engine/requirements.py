@@ -9,11 +9,19 @@ import re
 from pathlib import Path
 
 from components.runtime.source import ROOT
-from pipelines.engine.fingerprint import packages_of, source_files
-from pipelines.engine.parameters import STAGES
+from pipelines.engine.fingerprint import packages_of, step_files
 
 LOCK = ROOT / "requirements.lock"
-CONTROLLER = {"clearml", "hydra-core", "omegaconf", "numpy", "packaging", "pillow", "tqdm"}
+CONTROLLER = {
+    "clearml",
+    "filelock",
+    "hydra-core",
+    "omegaconf",
+    "numpy",
+    "packaging",
+    "pillow",
+    "tqdm",
+}
 
 
 def locked(names: set[str]) -> str:
@@ -25,9 +33,9 @@ def locked(names: set[str]) -> str:
 def files() -> dict[Path, str]:
     """Every requirements.txt with the content that it should have."""
     wanted = {ROOT / "pipelines" / "engine" / "requirements.txt": locked(CONTROLLER)}
-    for stage in STAGES:
+    for stage in sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py")):
         wanted[ROOT / "components" / stage / "requirements.txt"] = locked(
-            packages_of(source_files(stage))
+            packages_of(step_files(stage))
         )
     return wanted
 

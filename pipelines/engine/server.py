@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -20,24 +19,24 @@ from clearml.backend_api.session.defs import MissingConfigError
 from clearml.backend_api.session.session import LoginError
 from clearml.backend_interface.session import SendError
 
-from components.ingest import sources
 from components.runtime import reporting
-from components.runtime.files import read_json
 from components.runtime.schema import BadInput
 from components.runtime.step import BAD_INPUT, DEPENDENCIES
-from components.runtime.stores import steps_project
+from components.runtime.stores import MODEL, steps_project
 from components.runtime.stores.server_store import ServerStore
-from pipelines.engine import parameters, single_flight
+from pipelines.engine import single_flight
+from pipelines.engine.controller import clearml_pipeline
 from pipelines.engine.fingerprint import Dependencies, Record, reasons
-from pipelines.engine.parameters import STAGES, Config
-from pipelines.engine.parts import SHARED, make_parts
+from pipelines.engine.parts import COUNT, make_parts
+from pipelines.engine.pipeline import Pipeline, Stage
+from pipelines.engine.run_records import keep_task
 from pipelines.engine.steps import Steps
 from pipelines.engine.time_limits import exceeded, set_time_limits
-from pipelines.sweeps.trials import keep_task
 
 log = logging.getLogger(__name__)
 
 STOPPING_SECONDS = 60  # an agent takes up to 10 s to end the process of an aborted task
+ARGUMENTS = "arguments"  # beside a step's dependencies: what it was called with
 NEAREST = 50  # how many earlier steps are compared to say why one runs
 
 
@@ -61,36 +60,34 @@ def check_connection() -> None:
         raise BadInput(f"the ClearML server {host} takes no such login; {remedy}") from None
 
 
-def check_source(config: Config) -> None:
-    """`BadInput` for a ClearML dataset that is not there, before anything is created."""
-    if config.ingest.source == "clearml_dataset" and "ingest" in config.run.stages:
-        sources.fingerprint(config.ingest, ServerStore(config.run.project).identify_dataset)
+def check_sources(pipeline: Pipeline, config: Any) -> None:
+    """`BadInput` for what a stage reads that is not there, before anything is created."""
+    store = ServerStore(config.run.project)
+    for stage in pipeline.stages.values():
+        if stage.name in config.run.stages:
+            stage.outside(getattr(config, stage.name), store)
 
 
-def plan(config: Config, folder: Path) -> None:
+def plan(pipeline: Pipeline, config: Any, folder: Path) -> None:
     """Tell which stages would run, and why; nothing is created on the server."""
-    from pipelines.dag import connect
-
-    connect(ServerSteps(config, folder).plan, config)
+    ServerSteps(pipeline, config, folder).plan()
 
 
-def run_controller(config: Config, folder: Path) -> float | None:
-    """Run the pipeline as its controller; returns the test accuracy.
+def run_controller(pipeline: Pipeline, config: Any, folder: Path) -> float | None:
+    """Run the pipeline as its controller; returns its objective.
 
     Raises `BadInput` and `StepFailed`, which the caller tells the task of this process.
     """
-    from pipelines.dag import pipeline
-
     made: list[ServerSteps] = []
 
-    def make_step(settings: Config) -> ServerSteps:
-        made.append(ServerSteps(settings, folder))
-        made[0].prepare(settings)
+    def make_steps(settings: Any) -> ServerSteps:
+        made.append(ServerSteps(pipeline, settings, folder))
+        made[0].prepare()
         keep_task(made[0].controller, folder)
         return made[0]
 
-    pipeline(config, make_step)(**parameters.texts_of(config))
-    return made[0].accuracy
+    clearml_pipeline(pipeline, config, make_steps)(**pipeline.parameters.texts_of(config))
+    return made[0].result.get(pipeline.objective)
 
 
 def mark_failed(error: Exception) -> None:
@@ -105,80 +102,90 @@ def mark_failed(error: Exception) -> None:
 class ServerSteps(Steps):
     """Steps as tasks; made inside the pipeline function, once the controller exists."""
 
-    def __init__(self, config: Config, folder: Path) -> None:
-        super().__init__(config, folder, ServerStore(config.run.project))
-        self.shards = config.preprocess.shards
+    def __init__(self, pipeline: Pipeline, config: Any, folder: Path) -> None:
+        super().__init__(pipeline, config, folder, ServerStore(config.run.project))
         self.poll_seconds = 0.5 if config.run.mode == "local" else 2.0
         self.controller = Task.current_task()
-        self.pipeline = PipelineDecorator.get_current_pipeline()
+        self.clearml = PipelineDecorator.get_current_pipeline()
         project = steps_project(config.run.project)
         self.project = Task.get_project_id(project, search_hidden=True)
 
-    def prepare(self, config: Config) -> None:
+    @property
+    def graph(self) -> dict[str, Any]:
+        """ClearML's nodes by the names of the steps."""
+        return self.clearml.get_pipeline_dag()
+
+    def prepare(self) -> None:
         """Tell ClearML where each step runs, and by what to know it again."""
-        self.controller.set_configuration_object(
-            "configuration", config_dict=parameters.texts_of(config)
-        )
+        texts = self.pipeline.parameters.texts_of(self.config)
+        self.controller.set_configuration_object("configuration", config_dict=texts)
         # The decorator sets its own callback when the pipeline is called, so ours comes after it.
         for job in (ClearmlJob, LocalClearmlJob):
             job.register_hashing_callback(self._cache_key)
-        for stage in STAGES:
-            node = self._node(stage)
-            node.queue = getattr(config.run.queues, stage)
+        for stage in self.pipeline.stages:
+            node = self.graph[stage]
+            node.queue = getattr(self.run.queues, stage)
             container = {  # not `explicit_docker_image`, which ClearML hashes, but gives to no task
-                "container.image": getattr(config.run.images, stage),
-                "container.arguments": getattr(config.run.container_arguments, stage),
+                "container.image": getattr(self.run.images, stage),
+                "container.arguments": getattr(self.run.container_arguments, stage),
             }
             node.task_overrides = {name: text for name, text in container.items() if text} or None
 
     def find(self, wanted: Dependencies) -> Record | None:
         found = self._finished(wanted.stage, fingerprint=wanted.fingerprint)
-        good = (one for one in found if self.store.is_intact(one.reference))
+        same = [one for one in found if one.dependencies.fingerprint == wanted.fingerprint]
+        good = (one for one in same if self.store.is_intact(one.reference))
         return next(good, None)
 
     def why(self, wanted: Dependencies) -> str:
-        shared = wanted.stage == SHARED and self.shards > 1
-        told = f", in {self.shards} parallel parts" if shared else ""
+        parts = self._parts(self.pipeline.stages[wanted.stage])
+        told = f", in {parts} parallel parts" if parts > 1 else ""
         return reasons(wanted, self._finished(wanted.stage)) + told
+
+    def _parts(self, stage: Stage) -> int:
+        return getattr(getattr(self.config, stage.name), COUNT) if stage.in_parts else 1
 
     def alone(self, wanted: Dependencies) -> AbstractContextManager[None]:
         return single_flight.announced(self.controller, wanted, self.poll_seconds)
 
-    def execute(self, component: Callable, wanted: Dependencies, arguments: dict[str, str]) -> str:
-        node = self._node(wanted.stage)
-        node.configurations = {DEPENDENCIES: asdict(wanted)}
+    def describe(self, node: Any, wanted: Dependencies, arguments: dict[str, str]) -> None:
+        """Have the step's task keep what it was planned with."""
+        node.configurations = {DEPENDENCIES: asdict(wanted) | {ARGUMENTS: arguments}}
         node.cache_executed_step = False  # `find` has looked, with more care than ClearML would
-        if wanted.stage != SHARED or self.shards == 1:
-            return self._call(component, arguments, wanted.fingerprint)
-        parts = make_parts(self, wanted, arguments)
-        made = self._call(component, arguments | {"parts": ",".join(parts)}, wanted.fingerprint)
-        self.store.remove_parts(parts)
+
+    def execute(self, stage: Stage, wanted: Dependencies, arguments: dict[str, str]) -> str:
+        self.describe(self.graph[stage.name], wanted, arguments)
+        if self._parts(stage) == 1:
+            return self._call(stage, arguments, wanted.fingerprint)
+        parts = make_parts(self, stage, wanted, arguments)
+        made = self._call(stage, arguments | {"merge": ",".join(parts)}, wanted.fingerprint)
+        self.store.remove(parts)
         return made
 
-    def reuse(self, component: Callable, record: Record, arguments: dict[str, str]) -> str:
+    def reuse(self, stage: Stage, record: Record, arguments: dict[str, str]) -> str:
         # ClearML shows the step as cached, if perhaps by another task of the same fingerprint;
         # what goes on is the output that was checked.
-        made = self._call(component, arguments, record.dependencies.fingerprint)
-        return record.reference if self._node(component.__name__).job.is_cached_task() else made
+        made = self._call(stage, arguments, record.dependencies.fingerprint)
+        return record.reference if self.graph[stage.name].job.is_cached_task() else made
 
-    def existing(self, stage: str, reference: str) -> str:
+    def existing(self, stage: Stage, reference: str) -> str:
         if reference != "latest":
             if not self.store.is_intact(reference):
                 raise BadInput(f"{reference}: no such id on the server, or its files are gone")
             return reference
-        finished = self._finished(stage)
+        finished = self._finished(stage.name)
         if not finished:
             raise BadInput("latest: there is none on the server yet")
         return finished[0].reference
 
-    def _call(self, component: Callable, arguments: dict[str, str], fingerprint: str) -> str:
-        value = component(**arguments, fingerprint=fingerprint)
-        return self.outcome(self._node(component.__name__), value)
+    def _call(self, stage: Stage, arguments: dict[str, str], fingerprint: str) -> str:
+        value = stage.component(**arguments, fingerprint=fingerprint)
+        return self.outcome(self.graph[stage.name], value)
 
     def outcome(self, node: Any, value: Any) -> str:
         """What a called step returns, once it has; ClearML itself looks every 5 or 20 s only."""
         while not (node.job and node.job.is_stopped()):
-            set_time_limits(self.pipeline.get_pipeline_dag(), self.run.time_limits)
+            set_time_limits(self.graph, self.run.time_limits)
             time.sleep(self.poll_seconds)
         if node.job.is_aborted() and self._is_stopping():
             time.sleep(STOPPING_SECONDS)  # the agent ends this process; no failure is to be told
@@ -202,29 +209,17 @@ class ServerSteps(Steps):
         logger.report_table(
             "stages", "why", table_plot=[["stage", "why it ran", "seconds"], *rows], iteration=0
         )
-        reports = {
-            "preprocess": [reporting.report_dataset],
-            "train": [reporting.report_model, reporting.report_history],
-            "evaluate": [reporting.report_evaluation],
-        }
-        for stage, functions in reports.items():
-            if stage in self.references:
-                if stage == "train":
-                    self.controller.set_input_model(
-                        model_id=self.references[stage],
-                        name="model",
-                        update_task_design=False,
-                        update_task_labels=False,
-                    )
-                made = self.store.fetch(self.references[stage])
-                for function in functions:
-                    function(logger, made)
-                if stage == "evaluate":
-                    metrics = read_json(made / "metrics.json")
-                    self.accuracy = metrics["accuracy"]
-                    if "gate" in metrics:
-                        self.controller.upload_artifact("decision", metrics["gate"])
-        self.keep_result()
+        for name, reference in self.references.items():
+            self.pipeline.stages[name].report(logger, self.store.fetch(reference))
+            if self.pipeline.stages[name].given_by == MODEL:
+                self.controller.set_input_model(
+                    model_id=reference,
+                    name=MODEL,
+                    update_task_design=False,
+                    update_task_labels=False,
+                )
+        if "decision" in self.result:
+            self.controller.upload_artifact("decision", self.result["decision"])
 
     def _cache_key(self, step: dict[str, Any]) -> dict[str, Any]:
         """What ClearML hashes of a step: our fingerprint, not commit, branch and repository.
@@ -233,9 +228,6 @@ class ServerSteps(Steps):
         """
         fingerprint = step["hyper_params"].get("kwargs/fingerprint")
         return {"fingerprint": fingerprint, "project": self.project} if fingerprint else step
-
-    def _node(self, stage: str) -> Any:
-        return self.pipeline.get_pipeline_dag()[stage]
 
     def _finished(self, stage: str, fingerprint: str | None = None) -> list[Record]:
         """Finished steps of a stage, newest first, with this fingerprint if one is given."""
@@ -266,15 +258,17 @@ class ServerSteps(Steps):
 def _record(task: Task) -> Record | None:
     """What a finished step's task tells; None when it is not one of ours or is damaged."""
     try:
-        described = Dependencies(**json.loads(task.get_configuration_object(DEPENDENCIES) or ""))
+        stored = json.loads(task.get_configuration_object(DEPENDENCIES) or "")
+        planned = stored.pop(ARGUMENTS)
+        described = Dependencies.of(stored)
         texts = task.get_parameters()
         reference = next(text for name, text in texts.items() if name.startswith("return/"))
-    except (ValueError, TypeError, StopIteration):
+        edited = any((texts.get(f"kwargs/{name}") or "") != text for name, text in planned.items())
+    except (ValueError, TypeError, KeyError, AttributeError, StopIteration, RecursionError):
         log.warning("ignoring step %s: its record of dependencies can't be read", task.id)
         return None
-    planned = described.parameters | described.inputs
-    if any(texts.get(f"kwargs/{name}", text) != text for name, text in planned.items()):
-        return None  # a clone that a person edited
+    if edited:
+        return None  # a clone of a person's
     return Record(
         described, reference, run=task.parent or task.id, finished=str(task.data.completed)
     )

@@ -1,8 +1,9 @@
 """Runs that want the same step at the same time take turns, so that it is computed once.
 
-Offline a lock on a file is enough. On a server a run first announces on its own task what it is
-about to compute, then looks who else computes the same: runs that announced it earlier, and steps
-of that fingerprint that are queued or running. It waits while one of them shows signs of life.
+Offline a lock on a file is enough (`components.runtime.locks`). On a server a run first announces
+on its own task what it is about to compute, then looks who else computes the same: runs that
+announced it earlier, and steps of that fingerprint that are queued or running. It waits while one
+of them shows signs of life.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.engine.fingerprint import Dependencies
@@ -25,24 +25,6 @@ log = logging.getLogger(__name__)
 PROPERTY = "computes"  # user property of a controller: fingerprint, time and id of the task
 SETTLE_SECONDS = 0.3  # in which an earlier announcement reaches the server
 SILENT_SECONDS = 120  # a running task tells the server every 30 s that it lives
-
-
-@contextlib.contextmanager
-def locked(folder: Path, wanted: Dependencies) -> Iterator[None]:
-    """Be the only process with this lock; it is freed when the holder dies, too."""
-    from filelock import FileLock, Timeout
-
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{wanted.stage}-{wanted.fingerprint}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        log.info("%-10s waits: another run computes the same now", wanted.stage)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager
@@ -126,7 +108,6 @@ def _others(mine: Announcement, wanted: Dependencies, project: str) -> list[dict
     except (SendError, ValueError) as error:
         log.warning("not waiting for other runs: the server does not list them (%s)", error)
         return []
-    planned = wanted.parameters | wanted.inputs
     others = []
     for task in found:
         if mine.task in (task["id"], task["parent"]):
@@ -134,7 +115,9 @@ def _others(mine: Announcement, wanted: Dependencies, project: str) -> list[dict
         arguments = _values(task, "kwargs")
         if task["name"] == wanted.stage and arguments.get("fingerprint") == wanted.fingerprint:
             # not a clone that a person or an optimizer edited
-            goes_first = all(arguments.get(name, text) == text for name, text in planned.items())
+            goes_first = all(
+                arguments.get(name, text) == text for name, text in wanted.parameters.items()
+            )
         else:
             other = Announcement.of(task)
             goes_first = (

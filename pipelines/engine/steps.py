@@ -6,40 +6,35 @@ import contextlib
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from components.ingest import sources
-from components.runtime.files import read_json, write_json
+from components.runtime.files import write_json
 from components.runtime.schema import BadInput, parameters_of, to_texts
-from components.train import weights
+from components.runtime.stores import Store
 from pipelines.engine.fingerprint import Dependencies, Record, dependencies
-from pipelines.engine.parameters import Config
-from pipelines.sweeps.trials import RESULT
-
-if TYPE_CHECKING:
-    from components.runtime.stores.local_store import LocalStore
-    from components.runtime.stores.server_store import ServerStore
+from pipelines.engine.pipeline import Pipeline, Stage
+from pipelines.engine.run_records import RESULT, STAGES
 
 log = logging.getLogger(__name__)
 
 UNKNOWN = "?"  # in a plan: the output of a stage that would run
 
-STARTS = {"preprocess": "dataset", "train": "model"}  # whose output `run.dataset` names, ...
-
 
 class Steps(ABC):
     """Calls the components in a mode's way, or hands out what an earlier run made."""
 
-    def __init__(self, config: Config, folder: Path, store: LocalStore | ServerStore) -> None:
+    def __init__(self, pipeline: Pipeline, config: Any, folder: Path, store: Store) -> None:
+        self.pipeline = pipeline
         self.store = store
+        self.config = config
         self.run = config.run
         self.folder = folder
         self.references: dict[str, str] = {}
+        self.made: set[str] = set()  # the stages whose output this run made itself
         self.told: list[dict[str, Any]] = []
-        self.accuracy: float | None = None  # on the test images, once evaluated
+        self.result: dict[str, Any] = {}  # the figures by which runs are compared
 
     @abstractmethod
     def find(self, wanted: Dependencies) -> Record | None:
@@ -54,130 +49,124 @@ class Steps(ABC):
         """Held while a step is executed; waits while another run executes the same."""
 
     @abstractmethod
-    def execute(self, component: Callable, wanted: Dependencies, arguments: dict[str, str]) -> str:
+    def execute(self, stage: Stage, wanted: Dependencies, arguments: dict[str, str]) -> str:
         """Run the step; returns the reference of its output."""
 
     @abstractmethod
-    def reuse(self, component: Callable, record: Record, arguments: dict[str, str]) -> str:
+    def reuse(self, stage: Stage, record: Record, arguments: dict[str, str]) -> str:
         """The reference of a finished step's output."""
 
     @abstractmethod
-    def existing(self, stage: str, reference: str) -> str:
-        """What `stage` published under `reference`, which may be `latest`; or `BadInput`."""
+    def existing(self, stage: Stage, reference: str) -> str:
+        """What the stage published under `reference`, which may be `latest`; or `BadInput`."""
 
     @abstractmethod
     def finish(self) -> None:
         """Show what the steps made."""
 
-    def keep_result(self) -> None:
-        """Write down the figures by which the trials of a sweep are compared."""
-        result: dict[str, Any] = {}
-        if "train" in self.references:
-            model = read_json(self.store.fetch(self.references["train"]) / "model.json")
-            result["validation"] = model["validation"]["accuracy"]
-        if "evaluate" in self.references:
-            metrics = read_json(self.store.fetch(self.references["evaluate"]) / "metrics.json")
-            result["test"] = metrics["accuracy"]
-            result["interval"] = metrics["intervals"].get("accuracy", [])
-        write_json(self.folder / RESULT, result)
+    def run_all(self) -> None:
+        """Run or reuse each stage in its turn, then show what came of them."""
+        self._in_turn(self._step)
+        for name, reference in self.references.items():
+            stage = self.pipeline.stages[name]
+            self.result |= stage.figures(self.store.fetch(reference))
+        write_json(self.folder / RESULT, self.result)
+        self.finish()
 
-    def __call__(self, component: Callable, settings: Any, **references: str | None) -> str | None:
-        """The reference of the step's output; None for a stage that is left out."""
-        stage = component.__name__
-        if self._left_out(stage, references):
-            return self.references.get(stage)
-        if stage == "evaluate":
-            references["champion"] = self._opponent(settings.gate, references["model"])
-        wanted = self._dependencies(stage, settings, references)
+    def plan(self) -> None:
+        """Tell which stages would be reused, without running any."""
+        self._in_turn(self._plan)
+
+    def _in_turn(self, do: Any) -> None:
+        """Call `do` for each stage of this run with its settings and the references it gets."""
+        for stage in self.pipeline.stages.values():
+            references = {
+                name: self.references.get(source)
+                for name, source in self.pipeline.dag[stage.name].items()
+            }
+            if not self._left_out(stage, references):
+                do(stage, getattr(self.config, stage.name), references)
+
+    def _step(self, stage: Stage, settings: Any, references: dict[str, str]) -> None:
+        wanted, arguments = self._wanted(stage, settings, references)
         began = time.monotonic()
         record, why = self._decide(wanted)
-        arguments = {**references, **to_texts(settings)}
         with contextlib.ExitStack() as turn:
-            if not record and not self._forced(stage):
+            if not record and not self._forced(stage.name):
                 turn.enter_context(self.alone(wanted))
                 record = self.find(wanted)  # another run may just have made it
             if record:
                 why = ""
-                log.info("%-10s reused from run %s", stage, record.run)
-                reference = self.reuse(component, record, arguments)
+                log.info("%-10s reused from run %s", stage.name, record.run)
+                reference = self.reuse(stage, record, arguments)
             else:
-                log.info("%-10s runs: %s", stage, why)
-                reference = self.execute(component, wanted, arguments)
-        self.references[stage] = reference
+                log.info("%-10s runs: %s", stage.name, why)
+                reference = self.execute(stage, wanted, arguments)
+                self.made.add(stage.name)
+        self.references[stage.name] = reference
         self.told.append(
             {
-                "stage": stage,
+                "stage": stage.name,
                 "reference": reference,
                 "reused_from": record.run if record else None,
                 "why": why,
                 "seconds": round(time.monotonic() - began, 2),
             }
         )
-        write_json(self.folder / "stages.json", self.told)
-        return reference
+        write_json(self.folder / STAGES, self.told)
 
-    def plan(self, component: Callable, settings: Any, **references: str | None) -> str | None:
-        """Tell whether the step would be reused, without running it."""
-        stage = component.__name__
-        if self._left_out(stage, references):
-            return self.references.get(stage)
+    def _plan(self, stage: Stage, settings: Any, references: dict[str, str]) -> None:
         unknown = [name for name, reference in references.items() if reference == UNKNOWN]
         if unknown:
-            log.info("%-10s run: unless the new %s is the same", stage, " and ".join(unknown))
-            return UNKNOWN
-        if stage == "evaluate":
-            references["champion"] = self._opponent(settings.gate, references["model"])
-        record, why = self._decide(self._dependencies(stage, settings, references))
-        log.info("%-10s %s", stage, f"reuse: made by run {record.run}" if record else f"run: {why}")
-        return record.reference if record else UNKNOWN
+            log.info("%-10s run: unless the new %s is the same", stage.name, " and ".join(unknown))
+            self.references[stage.name] = UNKNOWN
+            return
+        record, why = self._decide(self._wanted(stage, settings, references)[0])
+        told = f"reuse: made by run {record.run}" if record else f"run: {why}"
+        log.info("%-10s %s", stage.name, told)
+        self.references[stage.name] = record.reference if record else UNKNOWN
 
-    def _left_out(self, stage: str, references: dict[str, str | None]) -> bool:
+    def _left_out(self, stage: Stage, references: dict[str, str | None]) -> bool:
         """Whether the stage is not run at all; what a run starts from becomes its output."""
-        if stage in STARTS:
-            name = STARTS[stage]
-            start = getattr(self.run, name)
-            if start is not None:
-                try:
-                    self.references[stage] = self.existing(stage, start)
-                except BadInput as error:
-                    raise BadInput(f"run.{name}={error}") from None
-                return True
-        if stage not in self.run.stages or (stage == "ingest" and self.run.dataset is not None):
+        given = getattr(self.run, stage.given_by) if stage.given_by else None
+        if given is not None:
+            try:
+                self.references[stage.name] = self.existing(stage, given)
+            except BadInput as error:
+                raise BadInput(f"run.{stage.given_by}={error}") from None
+            return True
+        needless = stage.needless_with and getattr(self.run, stage.needless_with) is not None
+        if needless or stage.name not in self.run.stages:
             return True
         for name, reference in references.items():
             if reference is None:
-                remedy = "" if name == "raw" else f", or give run.{name}=latest"
+                source = self.pipeline.stages[self.pipeline.dag[stage.name][name]]
+                remedy = f", or give run.{source.given_by}=latest" if source.given_by else ""
                 raise BadInput(
-                    f"run.stages={self.run.stages}: {stage} needs a {name}; "
+                    f"run.stages={self.run.stages}: {stage.name} needs a {name}; "
                     f"add the stage that makes it{remedy}"
                 )
         return False
 
-    def _opponent(self, gate: str, model: str) -> str:
-        """The champion that the model is compared with; empty for none."""
-        champion = "" if gate == "off" else self.store.champions.opponent(model)
-        if champion and not self.store.is_intact(champion):
-            raise BadInput(
-                f"evaluate.gate={gate}: the champion {champion} is gone or was altered; "
-                "choose another with python pipelines/champion.py"
-            )
-        return champion
-
-    def _dependencies(
-        self, stage: str, settings: Any, references: dict[str, str | None]
-    ) -> Dependencies:
+    def _wanted(
+        self, stage: Stage, settings: Any, references: dict[str, str]
+    ) -> tuple[Dependencies, dict[str, str]]:
+        """What the step depends on, and the arguments that it is called with."""
         known = parameters_of(type(settings))
-        texts = {
-            name: text for name, text in to_texts(settings).items() if known[name].affects_result
+        texts = to_texts(settings)
+        counted = {name: text for name, text in texts.items() if known[name].affects_result}
+        beside = stage.beside(settings, references, self.store)
+        inputs = {
+            name: getattr(self.store.identity(reference), stage.keyed_by)
+            for name, reference in references.items()
         }
-        inputs = {name: reference for name, reference in references.items() if reference}
-        if stage == "ingest":
-            inputs["images of the source"] = str(
-                sources.fingerprint(settings, self.store.identify_dataset)
-            )
-        if stage == "train" and (content := weights.content(settings.weights)):
-            inputs["weights"] = content
-        return dependencies(stage, texts, inputs)
+        inputs |= {
+            name: self.store.identity(reference).content
+            for name, reference in beside.items()
+            if reference
+        }
+        inputs |= stage.outside(settings, self.store)
+        return dependencies(stage.name, counted, inputs), {**references, **beside, **texts}
 
     def _forced(self, stage: str) -> str:
         """Why a stage runs whatever was made before; empty if it need not."""

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from pipelines.engine.parameters import TimeLimits, stage_of
+from pipelines.engine.pipeline import stage_of
 
 
-def set_time_limits(dag: Mapping[str, Any], limits: TimeLimits) -> None:
+def set_time_limits(dag: Mapping[str, Any], limits: Any) -> None:
     """Have ClearML stop those steps in time that run by now."""
     for node in list(dag.values()):
         minutes = getattr(limits, stage_of(node.name))

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clearml import Task
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from components.runtime.schema import BadInput
 from components.runtime.stores import steps_project
-from pipelines.engine import enqueue, parameters
+from pipelines.engine import enqueue
+from pipelines.engine.pipeline import Pipeline
 from pipelines.retraining.hook import Hook
-
-if TYPE_CHECKING:
-    from pipelines.retrain_on_new_data import Settings
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +29,11 @@ DATASETS = "/.datasets/"  # ClearML keeps the versions of a dataset in a hidden 
 class Retraining:
     """Starts runs; each of its methods may be called again after it failed."""
 
-    def __init__(self, settings: Settings, hook: Hook, since: datetime | None = None) -> None:
+    def __init__(
+        self, pipeline: Pipeline, settings: Any, hook: Hook, since: datetime | None = None
+    ) -> None:
         """`since` is when the first scheduler of the project was started."""
+        self.pipeline = pipeline
         self.settings = settings
         self.since = since
         self._hook = hook
@@ -80,7 +79,7 @@ class Retraining:
         """The parameters of a new run that differ from those of the run that it copies."""
         texts = {
             "evaluate/gate": "promote",
-            "run/stages": "[" + ",".join(parameters.STAGES) + "]",
+            "run/stages": "[" + ",".join(self.pipeline.stages) + "]",
             "run/dataset": "null",  # or ingest would be left out
             "run/model": "null",
             "run/plan": "false",
@@ -104,14 +103,15 @@ class Retraining:
         done = ["completed", "published"]
         earlier = enqueue.find_run(base, self.settings.run, f"base={base}", done)
         edits = self.edits(dataset)
-        return earlier, enqueue.check_copy(earlier, defaults(), edits), edits
+        defaults = self.pipeline.parameters.defaults()
+        return earlier, enqueue.check_copy(self.pipeline, earlier, defaults, edits), edits
 
     def _start(self, dataset: Task | None, tags: list[str], why: str) -> str | None:
         """Enqueue a run; its id, or None when that failed, which is told once for each reason."""
         about = {"dataset": dataset.id, "dataset_name": _name(dataset)} if dataset else {}
         try:
             earlier, config, edits = self._prepare(dataset.id if dataset else None)
-            run = enqueue.copy(earlier, config, edits, [RETRAIN, *tags])
+            run = enqueue.copy(self.pipeline, earlier, config, edits, [RETRAIN, *tags])
         except Exception as error:  # the scheduler goes on, and tries again
             reason = f"{why}: no run was started: {error}"
             if reason not in self._told:
@@ -183,14 +183,6 @@ class Retraining:
     def _runs(self, **wanted: Any) -> list[Task]:
         project = steps_project(self.settings.run.project)
         return enqueue.tasks_in(project, type=["controller"], **wanted)
-
-
-def defaults() -> dict[str, str]:
-    """The values of conf/ for each parameter of the pipeline."""
-    with initialize_config_dir(str(parameters.CONF), version_base="1.3"):
-        nested = OmegaConf.to_container(compose("config"), resolve=True)
-    nested.pop("rerun")
-    return parameters.flatten(nested)
 
 
 def first_start(project: str) -> datetime | None:

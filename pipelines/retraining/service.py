@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clearml import Task
 from clearml.automation import TaskScheduler, TriggerScheduler
@@ -26,13 +26,12 @@ from components.runtime.schema import BadInput
 from components.runtime.source import ROOT
 from components.runtime.stores import steps_project
 from pipelines.engine import enqueue
+from pipelines.engine.controller import plain_task
 from pipelines.engine.parameters import FORM
+from pipelines.engine.pipeline import Pipeline
 from pipelines.retraining import schedules
 from pipelines.retraining.hook import Hook
 from pipelines.retraining.runs import REPORTED, RETRAIN, TASK, Retraining, first_start
-
-if TYPE_CHECKING:
-    from pipelines.retrain_on_new_data import Settings
 
 log = logging.getLogger(__name__)
 
@@ -139,23 +138,15 @@ def dataset_watches(retraining: Retraining) -> list[DatasetWatch]:
     return found
 
 
-def run(settings: Settings, stored: dict[str, str]) -> None:
+def run(pipeline: Pipeline, settings: Any, stored: dict[str, str]) -> None:
     """Watch until Ctrl-C, or until the task is aborted."""
     hook = Hook(settings.notify)  # read on the machine where it runs
-    Retraining(settings, hook).preflight()
-    task = Task.init(
-        project_name=settings.run.project,
-        task_name=TASK,
-        task_type=Task.TaskTypes.service,
-        reuse_last_task_id=False,
-        auto_connect_arg_parser=False,
-        auto_connect_frameworks=False,
-        auto_resource_monitoring=False,
-    )
+    Retraining(pipeline, settings, hook).preflight()
+    task = plain_task(settings.run.project, TASK, "service")
     if stored:
         task.set_parameters(stored)
     log.info("retraining: %s", task.get_output_log_web_page())
-    retraining = Retraining(settings, hook, first_start(settings.run.project))
+    retraining = Retraining(pipeline, settings, hook, first_start(settings.run.project))
     if settings.schedule:
         threading.Thread(target=Times(retraining).start, daemon=True).start()
     try:
@@ -164,10 +155,12 @@ def run(settings: Settings, stored: dict[str, str]) -> None:
         task.mark_stopped(status_message="Ctrl-C")
 
 
-def submit(settings: Settings, stored: dict[str, str], helps: dict[str, str]) -> None:
+def submit(
+    pipeline: Pipeline, settings: Any, stored: dict[str, str], helps: dict[str, str]
+) -> None:
     """Enqueue the scheduler; the agent fetches its code with git."""
-    enqueue.check_checkout(settings.run)
-    _check_queue(settings)
+    enqueue.check_checkout(pipeline, settings.run)
+    _check_queue(pipeline, settings)
     task = Task.create(
         project_name=settings.run.project,
         task_name=TASK,
@@ -184,8 +177,8 @@ def submit(settings: Settings, stored: dict[str, str], helps: dict[str, str]) ->
     log.info("enqueued on %s: %s", settings.queue, task.get_output_log_web_page())
 
 
-def _check_queue(settings: Settings) -> None:
-    _, config, _ = Retraining(settings, Hook(None)).preflight()
+def _check_queue(pipeline: Pipeline, settings: Any) -> None:
+    _, config, _ = Retraining(pipeline, settings, Hook(None)).preflight()
     client = APIClient()
     if settings.queue not in {one.name for one in client.queues.get_all(page_size=500, page=0)}:
         raise BadInput(f"queue={settings.queue}: no such queue; create it in the web UI")
@@ -197,10 +190,10 @@ def _check_queue(settings: Settings) -> None:
         )
 
 
-def tell(settings: Settings) -> None:
+def tell(pipeline: Pipeline, settings: Any) -> None:
     """Print what would be started now, and when the schedule is due; creates nothing."""
     since = first_start(settings.run.project) or datetime.now(timezone.utc)
-    retraining = Retraining(settings, Hook(None), since)
+    retraining = Retraining(pipeline, settings, Hook(None), since)
     earlier, config, edits = retraining.preflight()
     print(f"copies run {earlier.id} on queue {config.run.queues.controller}, with")
     for name, text in edits.items():

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clearml import Task
 from clearml.automation import HyperParameterOptimizer
 
 from components.runtime.schema import BadInput, to_texts
+from pipelines.engine.controller import plain_task
 from pipelines.sweeps import leaderboard
 from pipelines.sweeps.space import Dimension
-
-if TYPE_CHECKING:
-    from pipelines.optimize import Settings
 
 POLL_SECONDS = 3.0
 REPORT_MINUTES = 0.5  # between two looks at the time limit
@@ -30,10 +28,8 @@ def load_optuna() -> Any:
     return optuna
 
 
-def make(
-    settings: Settings, base: Task, dimensions: list[Dimension], optuna: Any
-) -> HyperParameterOptimizer:
-    """The optimizer, with a task of its own below which its trials are."""
+def _paced(optuna: Any) -> type:
+    """ClearML's optimizer with pauses and an end."""
     from clearml.automation.optuna import OptimizerOptuna
 
     class Paced(OptimizerOptuna):
@@ -66,16 +62,14 @@ def make(
                 job.abort()
             return not self.is_over and super().monitor_job(job)
 
-    task = Task.init(
-        settings.run.project,
-        "optimize",
-        task_type="optimizer",
-        reuse_last_task_id=False,
-        auto_connect_arg_parser=False,
-        auto_connect_frameworks=False,
-        auto_connect_streams=False,
-        auto_resource_monitoring=False,
-    )
+    return Paced
+
+
+def make(
+    settings: Any, stage: str, base: Task, dimensions: list[Dimension], optuna: Any
+) -> HyperParameterOptimizer:
+    """The optimizer of a stage, with a task of its own below which its trials are."""
+    task = plain_task(settings.run.project, "optimize", "optimizer", streams=False)
     told = {name: text for name, text in to_texts(settings).items() if "run." not in name}
     task.set_parameters({f"Optimize/{name}": text for name, text in told.items()})
     best_is_kept = base.get_parameters().get("kwargs/patience", "null") != "null"
@@ -86,9 +80,9 @@ def make(
         objective_metric_title=settings.objective,  # as ServerStore.report_epoch writes it
         objective_metric_series="validation",
         objective_metric_sign=f"{sign}_global" if best_is_kept else sign,
-        optimizer_class=Paced,
+        optimizer_class=_paced(optuna),
         max_number_of_concurrent_tasks=settings.concurrent,
-        execution_queue=settings.run.queues.train,
+        execution_queue=getattr(settings.run.queues, stage),
         optimization_time_limit=settings.minutes,
         auto_connect_task=False,
         spawn_project=f"{settings.run.project}/optimize",  # out of the way of the steps' cache

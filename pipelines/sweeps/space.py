@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from components.runtime.schema import BadInput, Parameter, parameters_of, to_text, unknown_name
-from components.train.parameters import Train
+from pipelines.engine.pipeline import Stage
 
 if TYPE_CHECKING:
     from clearml.automation.parameters import Parameter as Range
 
-STAGE = "train"
 KINDS = "log LOW HIGH, uniform LOW HIGH, or choice VALUE VALUE ..."
 
 
@@ -44,23 +43,23 @@ class Dimension:
         return ranges.LogUniformParameterRange(self.argument, math.log10(low), math.log10(high))
 
 
-def read(lines: list[str]) -> list[Dimension]:
+def read(lines: list[str], stage: Stage) -> list[Dimension]:
     """The dimensions; `BadInput` names the parameter whose line is wrong."""
     if not lines:
         raise BadInput("space=[]: name at least one parameter, such as train.dropout uniform 0 0.5")
-    dimensions = [_dimension(line) for line in lines]
+    dimensions = [_dimension(line, stage) for line in lines]
     names = [dimension.name for dimension in dimensions]
     for name in names:
         if names.count(name) > 1:
-            raise BadInput(f"space: {STAGE}.{name} is there twice; keep one of them")
+            raise BadInput(f"space: {stage.name}.{name} is there twice; keep one of them")
     return dimensions
 
 
-def _dimension(line: str) -> Dimension:
+def _dimension(line: str, stage: Stage) -> Dimension:
     full, *rest = line.split()
-    known = {f"{STAGE}.{name}": one for name, one in parameters_of(Train).items()}
+    known = {f"{stage.name}.{name}": one for name, one in parameters_of(stage.schema).items()}
     if full not in known:
-        raise BadInput(f"space: {unknown_name(full, list(known))}")
+        raise BadInput(f"space: {unknown_name(full, known)}")
     parameter, kind, texts = known[full], rest[0] if rest else "", rest[1:]
     try:
         values = tuple(to_text(parameter.parse(text, full)) for text in texts)

@@ -16,12 +16,15 @@ from typing import Any, NoReturn
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from components.runtime.schema import BadInput
-from pipelines.engine import modes, parameters
+from components.runtime.source import ROOT
+from pipelines.engine import modes
 from pipelines.engine.command import BAD_INPUT, refuse
-from pipelines.engine.parameters import Run
+from pipelines.engine.parameters import Run, flatten
+from pipelines.engine.pipeline import Pipeline
 from pipelines.sweeps import leaderboard, trials
 from pipelines.sweeps.trials import Trial
 
@@ -30,19 +33,24 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 3.0
 
 
-def run_trial(hydra: DictConfig, folder: Path) -> float | None:
+def run_trial(pipeline: Pipeline, hydra: DictConfig, folder: Path) -> float | None:
     """Run one trial; returns its test accuracy."""
     sweep = Path(hydra.sweep.dir).resolve()
-    return trials.run(hydra.job.num, list(hydra.overrides.task), sweep, folder)
+    entry = ROOT / pipeline.entry
+    return trials.run(entry, hydra.job.num, list(hydra.overrides.task), sweep, folder)
 
 
 class Leaderboard(Callback):
     """What happens before the first trial and after the last one."""
 
+    def __init__(self, pipeline: str) -> None:
+        """`pipeline` is the dotted name of the pipeline that the trials run."""
+        self.pipeline: Pipeline = get_object(pipeline)
+
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Refuse what would fail in every trial, and make Ctrl-C end all processes."""
         try:
-            run = _check(config)
+            run = _check(self.pipeline, config)
         except BadInput as error:
             refuse(error)
         folder = Path(config.hydra.sweep.dir).resolve()
@@ -54,7 +62,7 @@ class Leaderboard(Callback):
             (folder / trials.INTERRUPTED).touch()
             known = trials.load(folder)
             trials.end(known)
-            _conclude(known, folder, run)
+            _conclude(known, folder, run, self.pipeline.entry)
             sys.exit(128 + number)
 
         for each in (signal.SIGINT, signal.SIGTERM):
@@ -62,36 +70,36 @@ class Leaderboard(Callback):
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Wait for what runs elsewhere, compare, and end with an error if every trial failed."""
-        run = _run_of(config)
+        run = _run_of(self.pipeline, config)
         folder = Path(config.hydra.sweep.dir).resolve()
         known = trials.load(folder)
         if run.plan or not known:
             return
         if any(trial.status == trials.QUEUED for trial in known):
             _wait(known)
-        _conclude(known, folder, run)
+        _conclude(known, folder, run, self.pipeline.entry)
         if all(trial.status != trials.COMPLETED for trial in known):
             codes = {trial.exit_code for trial in known}
             sys.exit(BAD_INPUT if codes == {BAD_INPUT} else 1)
 
 
-def _check(config: DictConfig) -> Run:
+def _check(pipeline: Pipeline, config: DictConfig) -> Run:
     """Read what all trials have in common; `BadInput` for what would refuse each of them."""
-    run = _run_of(config)
+    run = _run_of(pipeline, config)
     overrides = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
     swept = {one.key_or_group for one in overrides if one.is_sweep_override()}
     varies = any(name.split(".")[0] in ("run", "experiment") for name in swept)
     if not varies and OmegaConf.select(config, "rerun") is None:
-        modes.preflight(run)
+        modes.preflight(pipeline, run)
     return run
 
 
-def _run_of(config: DictConfig) -> Run:
+def _run_of(pipeline: Pipeline, config: DictConfig) -> Run:
     """The settings of `run`; every parameter that all trials share is checked on the way."""
     plain = OmegaConf.masked_copy(config, [name for name in config if name != "hydra"])
     nested = OmegaConf.to_container(plain, resolve=True)
     nested.pop("rerun", None)
-    return parameters.read(parameters.flatten(nested)).run
+    return pipeline.parameters.read(flatten(nested)).run
 
 
 def _wait(known: list[Trial]) -> None:
@@ -116,7 +124,7 @@ def _wait(known: list[Trial]) -> None:
             time.sleep(POLL_SECONDS)
 
 
-def _conclude(known: list[Trial], folder: Path, run: Run) -> None:
+def _conclude(known: list[Trial], folder: Path, run: Run, entry: str) -> None:
     """The table in the terminal, the files in the sweep's folder, and the task on the server."""
     if not known:
         return
@@ -130,7 +138,7 @@ def _conclude(known: list[Trial], folder: Path, run: Run) -> None:
     drawn = leaderboard.draw(known, picture)
     if leaderboard.measure(best)[1] is not None:
         told = shlex.join(f"{name}={text}" for name, text in best.parameters.items())
-        print(f"best: trial {best.number}; alone: python pipelines/{trials.ENTRY.name} {told}")
+        print(f"best: trial {best.number}; alone: python {entry} {told}")
     print(f"leaderboard: {folder}")
     if run.mode != "offline":
         from pipelines.sweeps.trials_server import publish

@@ -12,17 +12,12 @@ import time
 from collections import deque
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TextIO
+from typing import IO, TextIO
 
 from components.runtime.files import read_json, write_json
+from pipelines.engine.run_records import RESULT, TASK
 
-if TYPE_CHECKING:
-    from clearml import Task
-
-ENTRY = Path(__file__).parent.parent / "pets_pipeline.py"
 RECORD = "trial.json"  # in the trial's folder
-RESULT = "result.json"  # in the folder of any run that finished: accuracies
-TASK = "task.json"  # in the folder of any run on a server: id and page of its controller
 INTERRUPTED = "interrupted"  # a file in the sweep's folder: no further trial starts
 GRACE_SECONDS = 10  # that an interrupted trial gets to end its steps
 RUNNING, QUEUED, COMPLETED, FAILED = "running", "queued", "completed", "failed"
@@ -59,19 +54,14 @@ class Trial:
         return self.page or os.path.relpath(self.folder)
 
 
-def keep_task(task: Task, folder: Path) -> None:
-    """Write down which task a run is on the server."""
-    write_json(folder / TASK, {"id": task.id, "page": task.get_output_log_web_page()})
-
-
 def load(sweep: Path) -> list[Trial]:
     """The trials of a sweep by their numbers."""
     found = [Trial(**read_json(path)) for path in sweep.glob(f"**/{RECORD}")]
     return sorted(found, key=lambda one: one.number)
 
 
-def run(number: int, overrides: list[str], sweep: Path, folder: Path) -> float | None:
-    """Run a trial; returns its test accuracy, None when there is none.
+def run(entry: Path, number: int, overrides: list[str], sweep: Path, folder: Path) -> float | None:
+    """Run a trial with the script `entry`; returns its test accuracy, None when there is none.
 
     A failure ends this trial alone. ClearML holds one pipeline a process, and joblib reuses its.
     """
@@ -81,7 +71,7 @@ def run(number: int, overrides: list[str], sweep: Path, folder: Path) -> float |
     trial = Trial(number, {name: text for name, _, text in pairs}, str(folder))
     began = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, ENTRY, *overrides, f"hydra.run.dir='{folder}'"],
+        [sys.executable, entry, *overrides, f"hydra.run.dir='{folder}'"],
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -118,7 +108,8 @@ def _read_result(trial: Trial, errors: deque[str]) -> None:
         trial.task, trial.page = made["id"], made["page"]
     if (folder / RESULT).exists():
         for name, value in read_json(folder / RESULT).items():
-            setattr(trial, name, value)
+            if hasattr(trial, name):
+                setattr(trial, name, value)
     if trial.exit_code:
         trial.status, trial.reason = FAILED, _reason(trial.exit_code, errors)
     else:

@@ -8,6 +8,8 @@ from typing import Any
 
 from clearml import Task
 
+from pipelines.engine.controller import plain_task
+
 # The words of the web UI, and of this project, for the states in which a task may stay.
 ENDS = {
     "completed": "completed",
@@ -73,16 +75,7 @@ def publish(
     project: str, name: str, rows: list[dict[str, Any]], table: Path, picture: Path | None
 ) -> str:
     """Keep a leaderboard as a task of its own; returns its page."""
-    task = Task.current_task() or Task.init(
-        project,
-        name,
-        task_type="optimizer",
-        reuse_last_task_id=False,
-        auto_connect_arg_parser=False,
-        auto_connect_frameworks=False,
-        auto_connect_streams=False,
-        auto_resource_monitoring=False,
-    )
+    task = Task.current_task() or plain_task(project, name, "optimizer", streams=False)
     logger = task.get_logger()
     values = [
         ["" if value is None else value for value in map(_linked, row.items())] for row in rows

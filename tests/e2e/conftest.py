@@ -121,19 +121,25 @@ class ClearML:
         return {f"{e['metric']}/{e['variant']}" for i in iterations for e in i["events"]}
 
 
-@pytest.fixture(scope="package")
-def clearml(clearml_conf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClearML]:
-    """A project with a pushed checkout and two agents: one for runs, one for steps."""
-    folder = tmp_path_factory.mktemp("server")
-    checkout = Checkout(folder)
+@contextlib.contextmanager
+def project(checkout: Checkout, folder: Path, conf: Path) -> Iterator[ClearML]:
+    """A project with this checkout, pushed, and two agents: one for runs, one for steps."""
     _push(checkout.root, folder / "remote.git")
     (folder / "home").mkdir()
-    os.environ["CLEARML_CONFIG_FILE"] = str(clearml_conf)
-    project = ClearML(checkout, clearml_conf, folder / "home")
-    for queue in project.queues.values():
-        project.api("queues.create", name=queue)
-    with _agent(project, "controller"), _agent(project, "steps"):
-        yield project
+    os.environ["CLEARML_CONFIG_FILE"] = str(conf)
+    made = ClearML(checkout, conf, folder / "home")
+    for queue in made.queues.values():
+        made.api("queues.create", name=queue)
+    with _agent(made, "controller"), _agent(made, "steps"):
+        yield made
+
+
+@pytest.fixture(scope="package")
+def clearml(clearml_conf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClearML]:
+    """A project with a pushed checkout and two agents."""
+    folder = tmp_path_factory.mktemp("server")
+    with project(Checkout(folder), folder, clearml_conf) as made:
+        yield made
 
 
 @pytest.fixture(scope="package")

@@ -68,7 +68,9 @@ def make_dataset(
                             path=path,
                             label=label,
                             split=split,
-                            sha256=hashlib.sha256(path.encode()).hexdigest(),
+                            sha256=hashlib.sha256(
+                                path.encode("utf-8", "surrogateescape")
+                            ).hexdigest(),
                             width=100 + number,
                             height=80,
                             brightness=float(picture.mean()),

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from components.evaluate import figures
 from components.evaluate.evaluation import evaluate_model
 from components.evaluate.gradcam import heat_maps
 from components.evaluate.parameters import Evaluate
 from components.imaging.dataset import ShardReader, load_images, load_info, save_images, save_info
 from components.imaging.framework import keras
 from components.runtime.schema import BadInput, parameters_of
+from components.runtime.spreadsheet import original
 from tests.evaluate.builders import make_dataset, make_model, settings
 
 PARTS = {"temperature", "thresholds", "slices", "label_errors", "robustness"}
@@ -100,6 +102,84 @@ def test_many_classes_without_validation_or_history(tmp_path):
     page = (tmp_path / "out" / "report.html").read_text()
     assert "The ten classes with the lowest F1" in page
     assert "breed 22" in page
+
+
+ODD = (
+    "a$b$c", "$", "_x", "=cmd", "caf\udce9", "<b>&\"'`|*", "font: 'x", "x" * 120, "\u732b",
+    "\U0001f431", "path", "a.b", "\x1b[2J",
+)  # fmt: skip
+
+
+@pytest.mark.filterwarnings("error::UserWarning")  # matplotlib's, of letters that it can't draw
+@pytest.mark.parametrize("classes", [ODD, ODD[:6], ODD[:2], ODD[8:10]], ids=str)
+def test_any_name_of_classes_and_files(tmp_path, classes):
+    dataset = make_dataset(tmp_path / "d", classes, {"train": 1, "validation": 2, "test": 2})
+    rows = load_images(dataset)
+    odd = [row._replace(path=row.path.replace("/1.jpg", "/\udcff\u202e1.jpg")) for row in rows]
+    save_images(dataset, odd, "processed")
+    (tmp_path / "out").mkdir()
+    metrics = evaluate_model(
+        make_model(tmp_path / "m", classes), dataset, tmp_path / "out", settings()
+    )
+    assert metrics["classes"] == list(classes)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert '<b>&"' not in page
+    with (tmp_path / "out" / "predictions.csv").open(errors="surrogateescape") as file:
+        rows = list(csv.reader(file))
+    assert [original(cell) for cell in rows[0][3:]] == list(classes)
+    assert f"test/{classes[0]}/\udcff\u202e1.jpg" in {row[0] for row in rows}
+
+
+def test_figures_name_classes_where_a_font_has_the_letters():
+    assert figures.class_names(["Gr\xf6\xdfe", "a$b", "x" * 40]) == [
+        "Gr\xf6\xdfe",
+        "a$b",
+        "x" * 29 + "\u2026",
+    ]
+    nobodys = "\U000e0041"  # a letter that no font draws
+    assert figures.class_names(["cat", nobodys]) == ["1", "2"]
+
+
+def test_letters_of_another_font_are_drawn_with_it(monkeypatch):
+    """The families of a name in two alphabets; which fonts there are is up to the machine."""
+    entries = {font.name: font for font in figures.fontManager.ttflist}
+    chosen = [entries["DejaVu Sans"], entries["STIXSizeOneSym"]]
+    only = next(
+        chr(code) for code in figures.FT2Font(chosen[1].fname).get_charmap()
+        if code not in figures.FT2Font(chosen[0].fname).get_charmap()
+    )  # fmt: skip
+    monkeypatch.setattr(figures.fontManager, "ttflist", chosen[::-1])
+    figures._fonts.cache_clear()
+    assert figures._fonts(frozenset(f"cat{only}")) == ["DejaVu Sans", "STIXSizeOneSym"]
+    figures._fonts.cache_clear()
+
+
+def test_uneven_classes_are_seen_through(model, dataset, tmp_path):
+    """A model that nearly always says the larger class must not look good."""
+    test_dogs = [row.path for row in load_images(dataset, "test") if row.label == "dog"]
+    uneven = changed(dataset, tmp_path / "uneven", lambda image: image.path not in test_dogs[3:])
+    (tmp_path / "out").mkdir()
+    metrics = evaluate_model(model, uneven, tmp_path / "out", settings(gate="off"))
+    assert metrics["headline"] == "balanced_accuracy"
+    assert (metrics["majority_class"], metrics["majority_accuracy"]) == ("cat", 0.769231)
+    page = (tmp_path / "out" / "report.html").read_text().replace("\u202f", " ")
+    assert (
+        f"<h1>Right on {100 * metrics['balanced_accuracy']:.1f} % of a class, on average</h1>"
+        in page
+    )
+    assert f"<title>{100 * metrics['balanced_accuracy']:.1f} %" in page
+    assert "Always answering cat would get 76.9 % right." in page
+
+
+def test_what_ingest_noted_is_in_the_report(model, dataset, tmp_path):
+    copy = shutil.copytree(dataset, tmp_path / "d")
+    save_info(copy, load_info(copy) | {"notes": ["class folders without files: <bird>"]})
+    (tmp_path / "out").mkdir()
+    evaluate_model(model, copy, tmp_path / "out", settings(gate="off"))
+    assert (
+        "<p>class folders without files: &lt;bird&gt;</p>"
+        in (tmp_path / "out/report.html").read_text()
+    )
 
 
 def test_a_frozen_backbone_of_another_size_has_heat_maps(dataset):

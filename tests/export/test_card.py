@@ -14,6 +14,7 @@ import pytest
 from components.export.card import Known, write_card
 from components.predict.network import Classifier
 from components.predict.prediction import predict_images
+from tests.export.conftest import DATASET, METRICS
 
 
 def test_the_card_tells_data_figures_and_licence(exported: Path) -> None:
@@ -41,6 +42,20 @@ def test_what_is_not_known_is_said(model: Path, tmp_path: Path) -> None:
     assert "No evaluation of this model is at hand here." in card
     assert "which chose the epoch and so flatter it: loss 0.500, accuracy 0.750." in card
     assert "## Licence\n\nNot stated." in card
+
+
+def test_names_that_others_wrote_are_no_markup(model: Path, tmp_path: Path) -> None:
+    name = "a|b_*c*[x](http://y)<b>`\n"
+    literal = r"a\|b\_\*c\*\[x\](http://y)\<b\>\`\\n"
+    measured = METRICS | {"per_class": {name: METRICS["per_class"]["cat"]}}
+    data = DATASET | {"name": name}
+    known = Known(data, measured | {"headline": "balanced_accuracy"}, name)
+    write_card(tmp_path, Classifier(model), model, known, [])
+    card = (tmp_path / "model_card.md").read_text()
+    assert f"({literal})." in card
+    assert f"| {literal}: recall | 0.800 |  |  |\n" in card
+    assert "The whole report: `a|b_*c*[x](http://y)<b>'\\n`." in card
+    assert card.index("| balanced accuracy |") < card.index("| accuracy |")
 
 
 @pytest.mark.usefixtures("runtime")

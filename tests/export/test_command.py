@@ -11,6 +11,9 @@ from components.export import export
 from components.export.formats import FORMATS
 from components.runtime import storage
 from components.runtime.schema import BadInput
+from components.runtime.stores import Artifact
+from components.train.artifact import model_artifact
+from pipelines.dag import PETS
 from pipelines.engine import command
 from pipelines.export import Export, work
 from tests.evaluate.builders import CONTENT
@@ -19,7 +22,7 @@ from tests.predict.builders import untrained
 
 
 def run(*arguments: str) -> None:
-    work(command.read(Export, "export", list(arguments)))
+    work(command.read(PETS, Export, "export", list(arguments)))
 
 
 @pytest.fixture
@@ -27,17 +30,19 @@ def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """With a champion, its dataset, and evaluations of it and of another model."""
     monkeypatch.chdir(tmp_path)
     store = storage.LocalStore(tmp_path / "outputs")
-    store.champions.choose(store.publish_model(untrained(store.temporary / "model"), ""))
-    dataset = tmp_path / "outputs" / "datasets" / f"processed-{CONTENT[:12]}"
+    model = untrained(store.temporary / "model")
+    store.champions.choose(store.publish(model, model_artifact(model, "")))
+    dataset = store.temporary / "dataset"
     dataset.mkdir(parents=True)
     (dataset / "dataset.json").write_text(json.dumps(DATASET))
+    store.publish(dataset, Artifact("dataset", "processed", content=CONTENT))
     for content in ("beef" * 16, "dead" * 16):
         folder = store.temporary / content
         folder.mkdir()
         accuracy = 0.9 if content.startswith("beef") else 0.1
         metrics = METRICS | {"model": content, "accuracy": accuracy}
         (folder / "metrics.json").write_text(json.dumps(metrics))
-        store.publish_evaluation(folder)
+        store.publish(folder, Artifact("evaluation"))
     return tmp_path / "outputs"
 
 

@@ -19,7 +19,8 @@ CONF = Path(__file__).parents[2] / "conf"
 
 def ingest_settings(source: str = "folder", **changes: Any) -> Ingest:
     """conf/ingest/<source>.yaml with changes."""
-    values = _values("ingest/audit/default") | _values(f"ingest/{source}")
+    names = ("ingest/audit/default", "ingest/folder", f"ingest/{source}")
+    values = {key: value for name in names for key, value in _values(name).items()}
     return dataclasses.replace(Ingest(**values), **_texts(changes))
 
 

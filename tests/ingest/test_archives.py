@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import stat
 import struct
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -166,6 +168,96 @@ def test_odd_names_and_names_that_differ_in_case_are_different_files(
     info, left_out = ingest(make(tmp_path / "odd", GOOD | more), files=GOOD | more)
     assert info["counts"] == {"cat": 4 + len(odd), "dog": 4}
     assert left_out == {}
+
+
+def header(kind: bytes, size: int, name: str = "cat/x.jpg") -> bytes:
+    """A tar header that announces so many bytes."""
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME,
+                                  tarfile.GNUTYPE_LONGLINK])  # fmt: skip
+@pytest.mark.parametrize("name", ["bomb.tar", "bomb.tar.gz"])
+def test_a_header_as_large_as_a_bomb_is_not_read(tmp_path: Path, kind: bytes, name: str) -> None:
+    path = tar_of(tmp_path / name, GOOD)
+    opened = gzip.open if name.endswith("gz") else open
+    with opened(path, "rb") as file:
+        good = file.read()
+    with opened(path, "wb") as file:
+        file.write(header(kind, 51_200_000) + bytes(51_200_000) + good)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadInput, match="a header of 51200000 bytes"):
+            ingest(path)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.GNUTYPE_SPARSE, b"Z"])
+@pytest.mark.parametrize("there", [0, 20_000_000])
+def test_what_a_tar_unpacks_to_counts_whatever_it_is(
+    tmp_path: Path, kind: bytes, there: int
+) -> None:
+    """Members that are left out count too, and those that are only announced."""
+    path = tmp_path / "bomb.tar.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(header(kind, 20_000_000, "../x.jpg") + bytes(there))
+    with pytest.raises(BadInput, match=r"unpacks to more than ingest\.max_archive_gb=0\.01 GB"):
+        ingest(path, max_archive_gb=0.01)
+
+
+def test_a_zip_that_unpacks_all_at_once_is_not_unpacked(tmp_path: Path) -> None:
+    """600 bytes of bzip2 may hold 600 MB, which Python unpacks in one go, whatever is asked for."""
+    path = zip_of(tmp_path / "bomb.zip", GOOD)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("cat/bomb.jpg", bytes(1_000_000))
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("cat/good.jpg", photos(5)["dog/4.jpg"])
+    _, left_out = ingest(path, GOOD | {"cat/good.jpg": photos(5)["dog/4.jpg"]})
+    assert left_out == {"cat/bomb.jpg": "packed with bzip2: pack it anew"}
+
+
+class Silent(zipfile.ZipInfo):
+    """A member whose name is in an encoding that the zip does not tell."""
+
+    encoding = "gbk"
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:
+        return self.filename.encode(self.encoding), self.flag_bits
+
+
+@pytest.mark.parametrize(
+    ("encoding", "classes"),
+    [
+        ("gbk", ("\u732b", "\u72d7")),
+        ("gbk", ("\u91d1\u6bdb\u72ac 1", "\u54c8\u58eb\u5947")),
+        ("utf-8", ("\u732b", "stra\xdfe")),
+        ("cp437", ("Gr\xf6\xdfe", "\xe9t\xe9")),  # of DOS, as the format says
+        ("cp437", ("\xf1and\xfa", "\xe1\xe9\xed")),
+    ],
+)
+def test_names_of_zips_that_do_not_tell_their_encoding(
+    tmp_path: Path, encoding: str, classes: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Silent, "encoding", encoding)
+    path = tmp_path / "photos.zip"
+    drawn = photos(4, classes)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in drawn.items():
+            archive.writestr(Silent(name), data)
+    info, left_out = ingest(path, files=drawn)
+    assert info["classes"] == sorted(classes)
+    assert left_out == {}
+
+
+def test_what_machines_packed_is_set_aside(tmp_path: Path) -> None:
+    extra = {"cat/__MACOSX/._1.jpg": b"x", "@eaDir/dog/1.jpg": b"y", ".git/config": b"z"}
+    source = open_source(ingest_settings("archive", path=zip_of(tmp_path / "a.zip", GOOD | extra)))
+    assert {file.path for file in source.files} == set(GOOD)
+    assert source.notes == ["set aside, as hidden or made by machines: .git, @eaDir, cat/__MACOSX"]
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

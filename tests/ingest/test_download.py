@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from components.ingest import download as module
-from components.ingest.download import cached_path, download
+from components.ingest.download import cached_path, download, shown
+from components.ingest.sources import open_source, public
 from components.runtime.schema import BadInput
 from tests.ingest.builders import contents, ingest_settings
 
@@ -34,7 +35,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         kind = self.path.strip("/").split(".")[0]
         start = int((self.headers.get("Range") or "bytes=0-").split("=")[1].split("-")[0])
         server.starts.append(start)
+        server.headers.append(dict(self.headers))
         data, etag = DATA, '"1"'
+        if kind.startswith("to/"):
+            self.send_response(int(self.path.split("/")[2]))
+            if location := server.locations.get(self.path):
+                self.send_header("Location", location)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if kind.isdigit() and not (kind == "503" and len(server.starts) > 2):
             self.send_error(int(kind))
             return
@@ -52,7 +61,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.send_response(206 if start else 200)
         claimed = len(data) - start + {"more": 1000, "less": -1000}.get(kind, 0)
-        if kind != "endless":
+        if kind == "length":
+            self.send_header("Content-Length", server.length)
+        elif kind != "endless":
             self.send_header("Content-Length", str(claimed))
         self.send_header("ETag", etag)
         self.end_headers()
@@ -78,6 +89,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def server() -> Iterator[Any]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.starts, server.release = [], threading.Event()
+    server.headers, server.locations, server.length = [], {}, ""
     server.address = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield server
@@ -168,6 +180,103 @@ def test_a_server_that_promises_too_much_is_asked_and_given_up(server: Any, tmp_
     with pytest.raises(BadInput, match=r"download failed|checksum"):
         fetch(server, "more", tmp_path, sha256="0" * 64)
     assert not list(tmp_path.glob("*.zip"))
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_redirects_are_followed(server: Any, tmp_path: Path, code: int) -> None:
+    server.locations = {f"/to/{code}/1.zip": f"/to/{code}/2.zip", f"/to/{code}/2.zip": "../../good"}
+    assert fetch(server, f"to/{code}/1", tmp_path).read_bytes() == DATA
+
+
+LOCATIONS = {
+    "ftp://example.org/x.zip": "redirects from http to ftp, which is not followed",
+    "file:///etc/passwd": "makes no sense",
+    "data:,x": "makes no sense",
+    "javascript:x": "makes no sense",
+    "http://[bad": "makes no sense",
+    "http://host:port/": "makes no sense",
+    "http://:80/x": "makes no sense",
+    "http://host:99999/": "makes no sense",
+    "https://": "makes no sense",
+    "": "makes no sense",
+    "/to/302/x.zip": "redirects more than 10 times",
+    "//user:secret@[x": "makes no sense",
+    "h\xe9llo\x00 \x1b[2J": "makes no sense",
+}
+
+
+@pytest.mark.parametrize("location", LOCATIONS)
+def test_a_redirect_to_where_it_must_not_lead_is_told(
+    server: Any, tmp_path: Path, location: str
+) -> None:
+    server.locations = {"/to/302/x.zip": location}
+    with pytest.raises(BadInput) as told:
+        fetch(server, "to/302/x", tmp_path)
+    assert LOCATIONS[location] in str(told.value)
+    assert str(told.value).isprintable()
+    assert "secret" not in str(told.value)
+    assert len(server.starts) <= module.REDIRECTS
+
+
+def test_nothing_less_than_https_follows_https() -> None:
+    for less in ("http://a.org/x", "//a.org:80/x", "ftp://a.org/x", "HTTP://a.org"):
+        if less.startswith("//"):
+            assert module._redirected("https://a.org/", less, "x") == "https://a.org:80/x"
+            continue
+        with pytest.raises(
+            BadInput, match=r"redirects from https to (http|ftp), which is not foll"
+        ):
+            module._redirected("https://a.org/", less, "x")
+    assert module._redirected("https://a.org/b/c", "../d", "x") == "https://a.org/d"
+    assert module._redirected("http://a.org/b", "https://b.org/", "x") == "https://b.org/"
+
+
+@pytest.mark.parametrize("length", ["abc", "-5", "\xb2", "9" * 5000, "1e6", ""])
+def test_a_length_that_is_no_number_is_not_believed(
+    server: Any, tmp_path: Path, length: str
+) -> None:
+    server.length = length
+    assert fetch(server, "length", tmp_path).read_bytes() == DATA
+
+
+def test_a_password_goes_where_it_belongs_and_is_never_shown(
+    server: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    port = server.server_port
+    address = f"http://user:se%40cret@127.0.0.1:{port}/good.zip?key=hidden"
+    settings = ingest_settings("archive", path=address, download_folder=tmp_path)
+    assert download(address, settings).read_bytes() == DATA
+    assert server.headers[-1]["Authorization"] == "Basic dXNlcjpzZUBjcmV0"
+    server.locations = {"/to/302/a.zip": f"http://localhost:{port}/good.zip"}
+    download(f"http://user:secret@127.0.0.1:{port}/to/302/a.zip", settings)
+    assert [("Authorization" in headers) for headers in server.headers[1:]] == [True, False]
+    with pytest.raises(BadInput) as told:
+        open_source(ingest_settings("archive", path=f"{address}/404", sha256="0" * 64))
+    for text in (caplog.text, str(told.value), repr(public(settings))):
+        assert not [secret for secret in ("cret", "hidden", "user") if secret in text], text
+
+
+@pytest.mark.parametrize(
+    ("address", "seen"),
+    [
+        ("https://a.org/x.zip", "https://a.org/x.zip"),
+        ("https://u:p@a.org:8/x@y.zip?sig=1#t", "https://a.org:8/x@y.zip?..."),
+        ("https://a.org/@scope/x.zip", "https://a.org/@scope/x.zip"),
+        ("HTTPS://u:p/w@a.org/x", "HTTPS://a.org/x"),
+        ("photos@home?.zip", "photos@home?.zip"),
+    ],
+)
+def test_what_is_shown_of_an_address(address: str, seen: str) -> None:
+    assert shown(address) == seen
+
+
+@pytest.mark.parametrize(
+    "address", ["http://", "http://[", "https://:80/", "http://a:b/", "http://a b/"]
+)
+def test_an_address_that_makes_no_sense_is_told(tmp_path: Path, address: str) -> None:
+    with pytest.raises(BadInput, match="the address makes no sense"):
+        download(address, ingest_settings("archive", download_folder=tmp_path))
 
 
 def test_nobody_answers(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from components.predict.models import find_model
 from components.runtime.schema import BadInput
+from components.runtime.stores import Artifact
 from components.runtime.stores.local_store import LocalStore
 
 CONTENT = "beef" * 16
@@ -23,7 +24,7 @@ def publish(store: LocalStore, name: str, content: str = CONTENT) -> str:
     (folder / "model.keras").write_bytes(b"weights")
     info = {"classes": ["cat"], "architecture": name, "content": content}
     (folder / "model.json").write_text(json.dumps(info))
-    return store.publish_model(folder, "")
+    return store.publish(folder, Artifact("model", name, content=content))
 
 
 def evaluate(store: LocalStore, temperature: float, applied: bool, content: str = CONTENT) -> str:
@@ -32,7 +33,7 @@ def evaluate(store: LocalStore, temperature: float, applied: bool, content: str 
     calibration = {"temperature": temperature, "applied": applied}
     metrics = {"model": content, "temperature": calibration}
     (folder / "metrics.json").write_text(json.dumps(metrics))
-    return store.publish_evaluation(folder)
+    return store.publish(folder, Artifact("evaluation"))
 
 
 def run_of(outputs: Path, **made: str) -> Path:

@@ -10,19 +10,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from components.imaging.decoding import Recipe
 from components.predict.network import Classifier
-from components.predict.photos import read_photo
+from components.predict.photos import Limits, read_photo
 from components.predict.prediction import predict_images
 from components.runtime.schema import BadInput
+from tests.checkout import ROOT
+from tests.ingest.builders import ingest_settings
 from tests.predict.builders import CLASSES
 
 
 @pytest.fixture(scope="module")
 def classifier(model: Path) -> Classifier:
     return Classifier(model)
+
+
+def test_the_limits_are_those_of_ingest() -> None:
+    shipped = yaml.safe_load((ROOT / "conf" / "predict.yaml").read_text())
+    ours, usual = ingest_settings(), Limits()
+    for name in Limits._fields:
+        assert getattr(ours, name) == shipped[name] == getattr(usual, name)
 
 
 def test_order_and_batches_change_nothing(classifier: Classifier, photos: list[Path]) -> None:

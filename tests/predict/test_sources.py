@@ -9,6 +9,7 @@ import pytest
 from components.predict import sources
 from components.predict.sources import find_images
 from components.runtime.schema import BadInput
+from tests.ingest.builders import encoded, fill, photo
 
 
 @pytest.fixture
@@ -31,6 +32,31 @@ def test_a_folder_gives_its_images_sorted(folder: Path, caplog: pytest.LogCaptur
     assert names(folder, paths) == ["a.jpg", "a/10.jpeg", "a/2.PNG", "b.jpg", "Ä (1).webp"]
     assert total == 5
     assert "1 other files left aside" in caplog.text
+
+
+def test_what_is_a_photo_is_told_by_its_content(tmp_path: Path) -> None:
+    picture = encoded(photo(1))
+    fill(tmp_path, {"no ending": picture, "a.dat": encoded(photo(2), "PNG"), "b.txt": b"text"})
+    fill(tmp_path, {"empty.jpg": b"", "c.heic.bak": b"\0\0\0\x18ftypheic", "scan.psd": b"8BPS"})
+    assert names(tmp_path, find_images(str(tmp_path))[0]) == [
+        "a.dat", "c.heic.bak", "empty.jpg", "no ending", "scan.psd",
+    ]  # fmt: skip
+
+
+def test_folders_are_walked_as_ingest_does(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    fill(tmp_path / "out", {"1.jpg": b""})
+    root = fill(tmp_path / "in", {"@eaDir/1.jpg": b"", "a/__MACOSX/2.jpg": b"", "a/b.jpg": b""})
+    (root / "linked").symlink_to(tmp_path / "out")
+    (root / "loop").symlink_to(root)
+    (root / "gone.jpg").symlink_to(root / "nothing")
+    assert names(root, find_images(str(root))[0]) == ["a/b.jpg", "gone.jpg", "linked/1.jpg"]
+    assert "2 folders left aside, as hidden or made by machines, such as @eaDir" in caplog.text
+    odd = os.fsencode(root) + b"/\xff.jpg"
+    with open(odd, "wb"):  # noqa: PTH123
+        assert odd in map(os.fsencode, find_images(str(root))[0])
 
 
 def test_a_pattern_gives_the_files_that_match(folder: Path) -> None:

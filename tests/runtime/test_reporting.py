@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from components.ingest import page
 from components.ingest.audit import build_raw_dataset
 from components.runtime import reporting
 from tests.ingest.builders import fill, ingest_settings, photos
@@ -31,7 +32,7 @@ def test_a_long_table_is_cut_and_says_so(tmp_path: Path) -> None:
     settings = ingest_settings(path=folder, max_rejected_fraction=1)
     build_raw_dataset(settings, tmp_path / "raw")
     recorder = Recorder()
-    reporting.report_dataset(recorder, tmp_path / "raw")
+    page.report(recorder, tmp_path / "raw")
     columns, *rows, last = recorder.tables["audit/files"]
     assert columns == ["file", "label", "verdict", "reason"]
     assert len(rows) == reporting.MOST_ROWS

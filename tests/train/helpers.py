@@ -124,6 +124,13 @@ def make_dataset(folder: Path, size: int = 16, train: int = 24, others: int = 8)
     return folder
 
 
+def option_of(group: Path, option: str) -> dict[str, Any]:
+    """The values of an option, over those of the one that it extends."""
+    values = yaml.safe_load((group / f"{option}.yaml").read_text())
+    bases = [base for base in values.pop("defaults", []) if base != "_self_"]
+    return {k: v for base in bases for k, v in option_of(group, base).items()} | values
+
+
 def shipped(model: str = "small_resnet", augmentation: str = "light", **changes: Any) -> Train:
     """The settings of conf/train/ with options of its groups and changes."""
     root = Path(__file__).parents[2] / "conf" / "train"
@@ -131,6 +138,6 @@ def shipped(model: str = "small_resnet", augmentation: str = "light", **changes:
     groups = {k: v for part in main.pop("defaults") if part != "_self_" for k, v in part.items()}
     groups |= {"model": model, "augmentation": augmentation}
     for group, option in groups.items():
-        main |= yaml.safe_load((root / group / f"{option}.yaml").read_text())
+        main |= option_of(root / group, option)
     texts = {name: to_text(value) for name, value in (main | changes).items()}
     return parse(Train, texts, "train")

@@ -7,7 +7,6 @@ of a damaged one, and lets two processes that fetch the same one remove each oth
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import mimetypes
 import shutil
@@ -18,6 +17,9 @@ from pathlib import Path
 from clearml import Dataset, StorageManager, Task
 from clearml.binding.artifacts import Artifact
 from clearml.config import get_cache_dir
+
+from components.runtime.files import SEAL, altered
+from components.runtime.locks import locked
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ def local_copy(dataset: Dataset) -> Path:
 
     OSError when they arrive damaged twice.
     """
-    with _alone(dataset.id):
+    with locked(Path(get_cache_dir()) / "published" / f"{dataset.id}.lock"):
         for _ in range(2):
             folder = Path(dataset.get_local_copy())
             damaged = _damaged(dataset, folder)
@@ -115,17 +117,9 @@ def _is_text(address: str) -> bool:
 
 def _damaged(dataset: Dataset, folder: Path) -> str | None:
     """A file that is missing or not as it was published, if there is one."""
+    if (folder / SEAL).is_file():
+        return altered(folder)
     try:
         return next(iter(dataset.verify_dataset_hash(str(folder))), None)
     except OSError as error:
         return str(error.filename)
-
-
-@contextlib.contextmanager
-def _alone(name: str) -> Iterator[None]:
-    """Wait for other processes of this machine that fetch the same dataset."""
-    folder = Path(get_cache_dir()) / "published"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

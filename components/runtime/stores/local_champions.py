@@ -15,9 +15,18 @@ from components.runtime.schema import BadInput
 class LocalChampions(Champions):
     """`champion.json`: the champions in their order, the last one in use, and those taken back."""
 
-    def __init__(self, file: Path, known: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        file: Path,
+        known: Callable[[str], bool],
+        content: Callable[[str], str] = lambda model: model,
+    ) -> None:
         self.file = file
         self._known = known
+        self._content = content
+
+    def content(self, model: str) -> str:
+        return self._content(model)
 
     def current(self) -> Champion | None:
         champions = self._read()["champions"]

@@ -1,54 +1,121 @@
-"""Published things as folders below `outputs/`, named by the hash of their content."""
+"""Published things as folders below `outputs/`, named by what they are and by all their bytes."""
 
 from __future__ import annotations
 
-import os
+import contextlib
+import re
 import shutil
-import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from components.runtime.files import file_hash, read_json, write_json
+from components.runtime.files import SEAL, altered, protect, read_json, read_seal, seal
+from components.runtime.locks import is_held, locked
 from components.runtime.schema import BadInput
+from components.runtime.stores import WEIGHTS, Artifact, Identity
 from components.runtime.stores.attempts import Attempt
 from components.runtime.stores.local_champions import LocalChampions
 
-SEAL = "sealed.json"  # size and sha256 of every other file of a published folder
+REFERENCE = re.compile(r"\w+/[^/\\]+")
+LOG = "published.txt"  # references in the order of their publication, whatever a clock says
 
 
 class LocalStore:
-    """References are paths below `outputs`, such as `models/small_resnet-0f3a5c7e9b1d`."""
+    """References are paths below `outputs`, such as `models/small_resnet-0f3a5c7e9b1d-4c1d22e8`."""
 
     def __init__(self, outputs: Path) -> None:
         self.outputs = outputs
         self.temporary = outputs / "tmp"
-        self.champions = LocalChampions(outputs / "champion.json", self.is_intact)
+        self.locks = outputs / "locks"
+        self.champions = LocalChampions(outputs / "champion.json", self.is_intact, self._content)
 
-    def publish_dataset(self, folder: Path, parent: str | None) -> str:
-        """Keep a raw or processed dataset; it is named by its kind and content."""
-        info = read_json(folder / "dataset.json")
-        return self._publish(folder, f"datasets/{info['kind']}-{info['content'][:12]}")
+    @contextlib.contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """An empty folder to fill; removed if not published, by others if this process dies."""
+        name = uuid.uuid4().hex
+        with locked(self._lock_of(name)):
+            folder = self.temporary / name
+            folder.mkdir(parents=True)
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        self._lock_of(name).unlink(missing_ok=True)
 
-    def publish_model(self, folder: Path, dataset: str) -> str:
-        """Keep a model; it is named by its architecture and weights."""
-        info = read_json(folder / "model.json")
-        return self._publish(folder, f"models/{info['architecture']}-{info['content'][:12]}")
+    def remove_leftovers(self) -> None:
+        """Remove what runs that were killed left in `temporary`: workspaces that nobody holds."""
+        for path in self.temporary.glob("*"):
+            if not is_held(self._lock_of(path.name)):
+                shutil.rmtree(path, ignore_errors=True)
+                self._lock_of(path.name).unlink(missing_ok=True)
 
-    def publish_evaluation(self, folder: Path) -> str:
-        """Keep an evaluation; it is named by its figures."""
-        return self._publish(folder, f"evaluations/{file_hash(folder / 'metrics.json')[:12]}")
+    def _lock_of(self, workspace: str) -> Path:
+        return self.locks / f"workspace-{workspace}.lock"
+
+    def publish(self, folder: Path, artifact: Artifact) -> str:
+        """Seal the folder and move it to its place by one rename."""
+        version = seal(folder, artifact.content, artifact.apart)
+        parts = [artifact.name, artifact.content[:12], version[: 8 if artifact.content else 12]]
+        reference = f"{artifact.kind}s/{'-'.join(filter(None, parts))}"
+        target = self.outputs / reference
+        if not self.is_intact(reference):
+            protect(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.exists():  # damaged
+                target.rename(self.temporary / uuid.uuid4().hex)
+            try:
+                folder.rename(target)
+            except OSError:
+                if not self.is_intact(reference):  # another run was not faster with the same
+                    raise
+        with (self.outputs / LOG).open("a", encoding="utf-8") as log:
+            log.write(f"{reference}\n")
+        return reference
 
     def fetch(self, reference: str) -> Path:
-        """The folder behind a reference."""
-        folder = self.outputs / reference
-        if not (folder / SEAL).is_file():
-            raise BadInput(f"{reference}: nothing of that name is in {self.outputs}")
+        """The folder behind a reference, checked against its seal."""
+        folder = self._folder(reference)
+        if file := self._altered(reference):
+            raise BadInput(
+                f"{reference}: {folder / file} is not as it was published; "
+                "run the stage that made it again, or choose another"
+            )
         return folder
 
     def fetch_weights(self, reference: str) -> Path:
         """The file with the weights of a model."""
-        return self.fetch(reference) / "model.keras"
+        return self.fetch(reference) / WEIGHTS
+
+    def identity(self, reference: str) -> Identity:
+        """As the seal says it."""
+        try:
+            sealed = read_seal(self._folder(reference))
+        except (OSError, ValueError):
+            raise BadInput(f"{reference}: {SEAL} there is damaged; run that stage again") from None
+        return Identity(sealed["content"], sealed["version"])
+
+    def _content(self, model: str) -> str:
+        try:
+            return self.identity(model).content
+        except BadInput:  # it is gone: nothing else is the same
+            return model
+
+    def is_intact(self, reference: str) -> bool:
+        """Whether every file of a published folder is there, unaltered."""
+        try:
+            return self._altered(reference) is None
+        except BadInput:
+            return False
+
+    def remove(self, references: list[str]) -> None:
+        """Remove published folders."""
+        for reference in references:
+            shutil.rmtree(self._folder(reference), ignore_errors=True)
+
+    def latest(self, kind: str) -> str | None:
+        """The reference of that beginning, such as `models/`, that was published last, or None."""
+        return next(self._published(kind), None)
 
     def attempt(self, key: str, complete_epochs: Callable[[Path], int]) -> Attempt:
         """An attempt at the training `key`; all of them share the folder of checkpoints."""
@@ -62,91 +129,42 @@ class LocalStore:
         """As for `identify_dataset`."""
         return Path(self.identify_dataset(name))
 
-    def latest(self, stage: str) -> str | None:
-        """The newest output of `preprocess` or `train`, or None."""
-        kind = {"preprocess": "datasets/processed-*", "train": "models/*"}[stage]
-        seals = list(self.outputs.glob(f"{kind}/{SEAL}"))
-        if not seals:
-            return None
-        newest = max(seals, key=lambda seal: seal.stat().st_mtime_ns)
-        return newest.parent.relative_to(self.outputs).as_posix()
-
     def dataset_info(self, content: str) -> dict[str, Any] | None:
-        """What `dataset.json` says of the processed dataset of that content; None without it."""
-        path = self.outputs / f"datasets/processed-{content[:12]}" / "dataset.json"
-        return read_json(path) if content and path.is_file() else None
+        """Of the dataset of that content that was published last."""
+        found = self.latest(f"datasets/processed-{content[:12]}") if content else None
+        return read_json(self.fetch(found) / "dataset.json") if found else None
 
     def evaluation_of(self, content: str) -> str | None:
         """The newest evaluation of the model of that content, or None."""
-        found = [
-            path
-            for path in self.outputs.glob("evaluations/*/metrics.json")
-            if content and read_json(path).get("model") == content
-        ]
-        if not found:
-            return None
-        newest = max(found, key=lambda path: path.stat().st_mtime_ns)
-        return newest.parent.relative_to(self.outputs).as_posix()
+        for reference in self._published("evaluations/") if content else ():
+            if read_json(self.outputs / reference / "metrics.json").get("model") == content:
+                return reference
+        return None
 
     def report_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
         """Nothing: the curves are in the model's folder and in the report."""
 
-    def is_intact(self, reference: str) -> bool:
-        """Whether every file of a published folder is there, unaltered."""
+    def _published(self, kind: str) -> Iterator[str]:
+        """References of that beginning that are still there, the newest first."""
+        try:
+            lines = (self.outputs / LOG).read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return
+        for line in reversed(lines):
+            if line.startswith(kind) and (self.outputs / line / SEAL).is_file():
+                yield line
+
+    def _folder(self, reference: str) -> Path:
+        """Where a reference points to; `BadInput` for what leaves the store, or is not there."""
         folder = self.outputs / reference
-        try:
-            return all(
-                (folder / name).stat().st_size == known["bytes"]
-                and file_hash(folder / name) == known["sha256"]
-                for name, known in read_json(folder / SEAL).items()
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return False
+        if not REFERENCE.fullmatch(reference) or not (folder / SEAL).is_file():
+            raise BadInput(f"{reference}: nothing of that name is in {self.outputs}")
+        return folder
 
-    def _publish(self, folder: Path, reference: str) -> str:
-        """Seal the folder and move it to its place by one rename."""
-        target = self.outputs / reference
-        if self.is_intact(reference):
-            (target / SEAL).touch()  # it is the latest again
-            return reference
-        _seal(folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():  # damaged
-            target.rename(self.temporary / f"damaged-{time.time_ns()}")
-        try:
-            folder.rename(target)
-        except OSError:
-            if not self.is_intact(reference):  # another run was not faster with the same content
-                raise
-        return reference
-
-
-def _seal(folder: Path) -> None:
-    """Write down the size and sha256 of every file, to tell later whether one was altered."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    sealed = {
-        path.relative_to(folder).as_posix(): {
-            "bytes": path.stat().st_size,
-            "sha256": file_hash(path),
-        }
-        for path in files
-    }
-    write_json(folder / SEAL, sealed)
-
-
-def remove_leftovers(temporary: Path) -> None:
-    """Remove what runs that were killed left in `temporary`: folders named by a dead process."""
-    for path in temporary.glob("*"):
-        process = path.name.partition("-")[0]
-        if not (process.isdigit() and _is_running(int(process))):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    def _altered(self, reference: str) -> str | None:
+        """The file that is not as it was published; the seal itself has the name that it gives."""
+        folder = self._folder(reference)
+        file = altered(folder)
+        version = read_seal(folder)["version"] if file is None else ""
+        named = reference.rpartition("-")[2].rpartition("/")[2]
+        return file or (None if version.startswith(named) else SEAL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, fields, replace
+from typing import Any
 
 from clearml import Model
 from clearml.backend_api.session.client import APIClient
@@ -31,6 +32,10 @@ class ServerChampions(Champions):
     def known(self, model: str) -> bool:
         return bool(APIClient().models.get_all(id=[model], only_fields=["id"]))
 
+    def content(self, model: str) -> str:
+        stored = Model(model_id=model).get_all_metadata() if self.known(model) else {}
+        return stored.get("content", {}).get("value") or model
+
     def put(self, champion: Champion) -> None:
         model = Model(model_id=champion.model)
         if not model.published:
@@ -54,14 +59,18 @@ class ServerChampions(Champions):
 
 def tagged(project: str, tag: str) -> list[Model]:
     """The registered models of the pipeline that have a tag."""
+    return [Model(model_id=one) for one in models_of(project, tags=[tag])]
+
+
+def models_of(project: str, **wanted: Any) -> list[str]:
+    """The ids of the registered models of the pipeline that match."""
     # Not `Model.query_models`, which does not look into hidden projects.
     client, name = APIClient(), f"^{re.escape(steps_project(project))}$"
     inside = [each.id for each in client.projects.get_all(name=name, search_hidden=True)]
     if not inside:
         return []
-    wanted = {"project": inside, "tags": [tag], "system_tags": ["-archived"]}
-    found = client.models.get_all(**wanted, only_fields=["id"])
-    return [Model(model_id=model.id) for model in found]
+    wanted |= {"project": inside, "system_tags": ["-archived"]}
+    return [model.id for model in client.models.get_all(**wanted, only_fields=["id"])]
 
 
 def _champion(model: Model) -> Champion:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import tempfile
 import zipfile
 import zlib
@@ -14,20 +15,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clearml import Dataset, InputModel, Logger, OutputModel, StorageManager, Task
+from clearml import Dataset, InputModel, OutputModel, StorageManager, Task
 from clearml.config import get_cache_dir
 from clearml.storage.helper import StorageHelper
 
 from components.runtime import reporting
-from components.runtime.files import read_json
+from components.runtime.files import altered, seal
 from components.runtime.schema import BadInput
-from components.runtime.stores import STEPS, datasets, steps_project
+from components.runtime.stores import (
+    DATASET,
+    MODEL,
+    STEPS,
+    WEIGHTS,
+    Artifact,
+    Identity,
+    datasets,
+    steps_project,
+)
 from components.runtime.stores.server_attempts import ServerAttempt
-from components.runtime.stores.server_champions import ServerChampions, tagged
+from components.runtime.stores.server_champions import ServerChampions, models_of, tagged
 
 log = logging.getLogger(__name__)
 
 PUBLISH_ATTEMPTS = 3
+FACTS = "dataset.json"  # metadata of a dataset
 DETAILS = "details"  # artifact with the files of a model, beside its weights, or of an evaluation
 
 
@@ -42,88 +53,85 @@ class ServerStore:
         self.champions = ServerChampions(self.project)
         self._reported: int | None = None  # the last epoch on the task's curves at the start
 
-    def publish_dataset(self, folder: Path, parent: str | None) -> str:
-        """Upload a dataset unless the same content is there already; returns its id."""
-        info = read_json(folder / "dataset.json")
-        name = f"{info['kind']} images"
-        self._report(reporting.report_dataset, self.task, folder)
-        existing = self._dataset_of(name, info["content"])
-        if existing:
-            return existing
+    def publish(self, folder: Path, artifact: Artifact) -> str:
+        """Keep a dataset, a model or files on the server; the id of the dataset, model or task."""
+        version = seal(folder, artifact.content, artifact.apart)
+        identity = Identity(artifact.content or version, version)
+        artifact.report(reporting.logger_of(self.task), folder)
+        self.task.flush(wait_for_uploads=True)  # the pictures: the folder is gone soon after
+        if artifact.kind == DATASET:
+            return self._publish_dataset(folder, artifact, identity)
+        if artifact.kind == MODEL:
+            return self._publish_model(folder, artifact, identity)
+        for name in artifact.shown:
+            self._attach(name, folder / name)
+        self._upload_details(folder)
+        _set_identity(self.task, identity)
+        return self.task.id
+
+    def _publish_dataset(self, folder: Path, artifact: Artifact, identity: Identity) -> str:
+        for existing in self._datasets_of(artifact.title, identity.content):
+            if self.identity(existing).version == identity.version:
+                return existing
         for attempt in range(1, PUBLISH_ATTEMPTS):
             try:
-                return self._create_dataset(name, info, folder, parent)
+                return self._create_dataset(folder, artifact, identity)
             except (OSError, ValueError) as error:
                 log.warning("%s, attempt %d; trying again", error, attempt)
-        return self._create_dataset(name, info, folder, parent)
+        return self._create_dataset(folder, artifact, identity)
 
-    def _create_dataset(
-        self, name: str, info: dict[str, Any], folder: Path, parent: str | None
-    ) -> str:
+    def _create_dataset(self, folder: Path, artifact: Artifact, identity: Identity) -> str:
         dataset = Dataset.create(
-            dataset_name=name,
+            dataset_name=artifact.title,
             dataset_project=self.project,
-            dataset_tags=[_content_tag(info["content"]), *reporting.dataset_tags(info)],
-            parent_datasets=[parent] if parent else None,
-            description=reporting.dataset_description(info),
+            dataset_tags=[_content_tag(identity.content), *artifact.tags],
+            parent_datasets=[artifact.parent] if artifact.parent else None,
+            description=artifact.description,
         )
         with datasets.removed_on_failure(dataset):
-            if parent:
+            if artifact.parent:
                 dataset.remove_files("*")  # a child inherits its parent's files, and needs none
             datasets.upload(dataset, folder)
-            dataset.set_metadata(info, metadata_name="dataset.json", ui_visible=False)
-            reporting.report_dataset(dataset.get_logger(), folder)
+            dataset.set_metadata(dict(artifact.facts), metadata_name=FACTS, ui_visible=False)
+            _set_identity(Task.get_task(task_id=dataset.id), identity)
+            artifact.report(dataset.get_logger(), folder)
             dataset.finalize()  # waits for the pictures
         return dataset.id
 
-    def publish_model(self, folder: Path, dataset: str) -> str:
-        """Register and upload a model; returns its id."""
-        info = read_json(folder / "model.json")
-        self._report(reporting.report_model, self.task, folder)
+    def _publish_model(self, folder: Path, artifact: Artifact, identity: Identity) -> str:
         self.task.output_uri = self.task.output_uri or True  # a file:// address helps nobody else
         model = OutputModel(
             task=self.task,
-            name=f"{info['architecture']} classifier",
+            name=artifact.title,
             framework="Keras",
-            label_enumeration={label: index for index, label in enumerate(info["classes"])},
-            tags=[info["architecture"], _content_tag(info["content"])],
-            comment=f"trained on dataset {dataset}",
+            label_enumeration={label: index for index, label in enumerate(artifact.labels)},
+            tags=[*artifact.tags, _content_tag(identity.content)],
+            comment=artifact.description,
         )
-        self._upload_details(folder, leave_out="model.keras")
-        model.update_weights(
-            str(folder / "model.keras"), auto_delete_file=False, async_enable=False
-        )
-        values = {"dataset": dataset, "content": info["content"], "epochs": info["epochs"]}
-        values |= {f"validation {name}": value for name, value in info["validation"].items()}
-        for key, value in values.items():
+        self._upload_details(folder, leave_out=WEIGHTS)
+        model.update_weights(str(folder / WEIGHTS), auto_delete_file=False, async_enable=False)
+        for key, value in {**artifact.facts, **identity._asdict()}.items():
             model.set_metadata(key, str(value), v_type="str" if isinstance(value, str) else "float")
         return model.id
 
-    def publish_evaluation(self, folder: Path) -> str:
-        """Attach an evaluation to its task; returns the task's id."""
-        self._report(reporting.report_evaluation, self.task, folder)
-        for name in ("metrics.json", "predictions.csv", "report.html"):
-            self._attach(name, folder / name)
-        self._upload_details(folder)
-        return self.task.id
-
-    def publish_part(self, folder: Path) -> str:
-        """Attach a part of a dataset to its task; returns the task's id."""
-        self._upload_details(folder)
-        return self.task.id
-
-    def fetch_parts(self, references: list[str], folder: Path) -> list[Path]:
-        """Copies of parts below `folder`."""
-        for reference in references:
-            _unpack(Task.get_task(task_id=reference), folder / reference)
-        return [folder / reference for reference in references]
-
-    def remove_parts(self, references: list[str]) -> None:
+    def remove(self, references: list[str]) -> None:
         """Free the space of parts that were merged; a finished task keeps the artifact's name."""
         for reference in references:
             address = Task.get_task(task_id=reference).artifacts[DETAILS].url
             with contextlib.suppress(Exception):  # a storage that deletes nothing is no failure
                 StorageHelper.get(address).delete(address, silent=True)
+
+    def identity(self, reference: str) -> Identity:
+        """As it was written beside the thing; what others made is known by its id alone."""
+        if datasets.is_task(reference):
+            found = Task.get_task(task_id=reference).get_user_properties(value_only=True)
+        else:
+            try:
+                stored = InputModel(model_id=reference).get_all_metadata()
+            except ValueError as error:
+                raise _unknown(reference, error) from None
+            found = {key: one.get("value") for key, one in stored.items()}
+        return Identity(found.get("content") or reference, found.get("version") or reference)
 
     def fetch(self, reference: str) -> Path:
         """A local, read-only copy of a dataset or model, or of an evaluation."""
@@ -132,7 +140,7 @@ class ServerStore:
             return self._fetch_model(reference)
         if str(task.task_type) == "data_processing" and "dataset" in (task.get_system_tags() or []):
             return datasets.local_copy(datasets.find(reference))
-        return self._details(task, reference)
+        return _whole(lambda again: self._details(task, reference, again), reference)
 
     def fetch_weights(self, reference: str) -> Path:
         """The file with the weights of any registered model, of this pipeline or not."""
@@ -140,6 +148,11 @@ class ServerStore:
             return Path(InputModel(model_id=reference).get_weights(raise_on_error=True))
         except (ValueError, AttributeError):  # 2.1.12 raises the latter where there is no such id
             raise BadInput(f"{reference}: no such model on the server") from None
+
+    def latest(self, kind: str) -> str | None:
+        """The newest model of the pipeline; its datasets are found by their steps."""
+        found = models_of(self.project, order_by=["-created"])
+        return found[0] if found and kind == "models/" else None
 
     def attempt(self, key: str, complete_epochs: Callable[[Path], int]) -> ServerAttempt:
         """An attempt at the training `key`; its checkpoints are found from other machines, too."""
@@ -166,20 +179,23 @@ class ServerStore:
     def _fetch_model(self, reference: str) -> Path:
         try:
             model = InputModel(model_id=reference)
-            weights = model.get_weights(raise_on_error=True)
-            if not _is_whole(weights):  # the copy here is damaged, perhaps not the server's
-                weights = model.get_weights(raise_on_error=True, force_download=True)
         except ValueError as error:
-            raise BadInput(
-                f"{reference}: no such dataset or model on the server ({error})"
-            ) from None
-        folder = self._details(Task.get_task(task_id=model.task), reference)
-        link = folder / "model.keras"
-        if link.resolve() != Path(weights).resolve():  # new, or fetched to another place
-            link.unlink(missing_ok=True)
-            with contextlib.suppress(FileExistsError):  # another process was faster
-                link.symlink_to(weights)
-        return folder
+            raise _unknown(reference, error) from None
+
+        def fetch(again: bool) -> Path:
+            try:
+                weights = model.get_weights(raise_on_error=True, force_download=again)
+            except ValueError as error:
+                raise _unknown(reference, error) from None
+            folder = self._details(Task.get_task(task_id=model.task), reference, again)
+            link = folder / WEIGHTS
+            if link.resolve() != Path(weights).resolve():  # new, or fetched to another place
+                link.unlink(missing_ok=True)
+                with contextlib.suppress(FileExistsError):  # another process was faster
+                    link.symlink_to(weights)
+            return folder
+
+        return _whole(fetch, reference)
 
     def _upload_details(self, folder: Path, leave_out: str | None = None) -> None:
         """Keep the files of a folder as one artifact of the task."""
@@ -199,9 +215,11 @@ class ServerStore:
             raise OSError(f"{name}: the upload did not arrive whole")
 
     @staticmethod
-    def _details(task: Task, reference: str) -> Path:
+    def _details(task: Task, reference: str, again: bool) -> Path:
         """The folder with the files of `_upload_details`, kept in ClearML's cache."""
         folder = Path(get_cache_dir()) / "published" / reference
+        if again:
+            shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
             temporary = Path(tempfile.mkdtemp(dir=folder.parent))
@@ -223,11 +241,10 @@ class ServerStore:
 
     def dataset_info(self, content: str) -> dict[str, Any] | None:
         """What `dataset.json` says of the processed dataset of that content; None without it."""
-        found = self._dataset_of("processed images", content) if content else None
-        if found is None:
+        found = self._datasets_of("processed images", content) if content else []
+        if not found:
             return None
-        dataset = Dataset.get(dataset_id=found, silence_alias_warnings=True)
-        return dataset.get_metadata("dataset.json")
+        return Dataset.get(dataset_id=found[0], silence_alias_warnings=True).get_metadata(FACTS)
 
     def evaluation_of(self, content: str) -> str | None:
         """The newest evaluation of a model of that content, or None."""
@@ -261,21 +278,16 @@ class ServerStore:
             title, series = reporting.curve(name)
             logger.report_scalar(title, series, value, iteration=epoch)
 
-    @staticmethod
-    def _report(function: Callable[[Logger, Path], None], task: Task, folder: Path) -> None:
-        """Report, and wait for the pictures: the folder is gone soon after."""
-        function(reporting.logger_of(task), folder)
-        task.flush(wait_for_uploads=True)
-
-    def _dataset_of(self, name: str, content: str) -> str | None:
+    def _datasets_of(self, title: str, content: str) -> list[str]:
+        """The ids of the finished datasets of that title and content, the newest first."""
         found = Dataset.list_datasets(
             dataset_project=self.project,
-            partial_name=f"^{name}$",
+            partial_name=f"^{title}$",
             tags=[_content_tag(content)],
             only_completed=True,
             include_archived=False,
         )
-        return max(found, key=lambda one: one["created"])["id"] if found else None
+        return [one["id"] for one in sorted(found, key=lambda one: one["created"], reverse=True)]
 
 
 def _content_tag(content: str) -> str:
@@ -291,13 +303,25 @@ def _unpack(task: Task, folder: Path) -> None:
         _extract(attached.get_local_copy(force_download=True), folder)
 
 
-def _is_whole(path: str) -> bool:
-    """Whether a zip file, as a `.keras` file is, has all that it was written with."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (zipfile.BadZipFile, zlib.error, EOFError):
-        return False
+def _whole(fetch: Callable[[bool], Path], reference: str) -> Path:
+    """The folder that `fetch` brings, once more if a file is not as it was published.
+
+    OSError when it arrives damaged twice.
+    """
+    folder = fetch(False)
+    if altered(folder):
+        folder = fetch(True)
+        if file := altered(folder):
+            raise OSError(f"{reference}: {file} comes damaged from the server")
+    return folder
+
+
+def _set_identity(task: Task, identity: Identity) -> None:
+    task.set_user_properties(**identity._asdict())
+
+
+def _unknown(reference: str, error: Exception) -> BadInput:
+    return BadInput(f"{reference}: no such dataset or model on the server ({error})")
 
 
 def _extract(path: str, folder: Path) -> None:

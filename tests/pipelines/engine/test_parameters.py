@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hydra
 import pytest
 from omegaconf import OmegaConf
 
 from components.runtime.schema import BadInput
-from pipelines.engine import parameters
-from pipelines.engine.parameters import CONF, Config, all_parameters, options
+from pipelines.dag import PETS
+from pipelines.engine.parameters import CONF, flatten, from_sections, options
+
+parameters = PETS.parameters
 
 OPTIONS = [
     f"{group}={name}"
@@ -28,11 +31,11 @@ def composer() -> Iterator[None]:
         yield
 
 
-def composed(*overrides: str) -> Config:
+def composed(*overrides: str) -> Any:
     """The settings that these overrides give."""
     nested = OmegaConf.to_container(hydra.compose("config", list(overrides)), resolve=True)
     nested.pop("rerun")
-    return parameters.read(parameters.flatten(nested))
+    return parameters.read(flatten(nested))
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -49,15 +52,15 @@ def test_a_task_keeps_each_parameter_in_one_section() -> None:
     texts = parameters.texts_of(composed())
     stored = parameters.by_section(texts)
     assert len(stored) == len(texts)
-    assert parameters.from_sections(stored) == texts
-    assert parameters.from_sections({"Args/a": "1", "pipeline/b": "2", "Args/c": None}) == {
+    assert from_sections(stored) == texts
+    assert from_sections({"Args/a": "1", "pipeline/b": "2", "Args/c": None}) == {
         "a": "1",
         "c": "",
     }
 
 
 def test_the_form_is_short_enough_to_bear() -> None:
-    names = [name for name, known in all_parameters().items() if known.form]
+    names = [name for name, known in parameters.known.items() if known.form]
     assert len(names) <= 25
     assert max(map(len, names)) <= 24
     groups = [group for group, _ in itertools.groupby(names, key=lambda name: name.split(".")[0])]
@@ -65,7 +68,7 @@ def test_the_form_is_short_enough_to_bear() -> None:
 
 
 def test_each_parameter_has_a_help_line() -> None:
-    assert not [name for name, known in all_parameters().items() if not known.help]
+    assert not [name for name, known in parameters.known.items() if not known.help]
 
 
 def test_an_experiment_begins_with_the_command_that_runs_it() -> None:
@@ -91,4 +94,4 @@ def test_an_edit_that_does_not_fit_is_refused_by_name(texts: dict[str, str], wor
 
 def test_the_folders_of_the_groups_are_the_stages() -> None:
     stages = {path.name for path in Path(CONF).iterdir() if path.is_dir()}
-    assert stages == {*parameters.STAGES, "run", "experiment", "hydra"}
+    assert stages == {*PETS.stages, "run", "experiment", "hydra"}

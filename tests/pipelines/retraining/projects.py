@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from components.runtime.stores import steps_project
-from pipelines.engine import parameters
-from pipelines.retraining import runs
+from pipelines.dag import PETS
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = "pipelines/retrain_on_new_data.py"
@@ -41,11 +40,11 @@ class Project:
 
     def base(self, **edits: str) -> str:
         """A run that completed, with the parameters that the pipeline has."""
-        texts = runs.defaults() | {"run/project": self.name, "run/mode": "queue"}
-        queues = {f"run/queues/{stage}": f"{self.queue}-steps" for stage in parameters.STAGES}
+        texts = PETS.parameters.defaults() | {"run/project": self.name, "run/mode": "queue"}
+        queues = {f"run/queues/{stage}": f"{self.queue}-steps" for stage in PETS.stages}
         texts |= queues | {"run/queues/controller": self.queue, "run/dataset": "old"} | edits
         sections: dict[str, dict[str, Any]] = {}
-        for name, text in parameters.by_section(texts).items():
+        for name, text in PETS.parameters.by_section(texts).items():
             section, _, plain = name.partition("/")
             value = {"section": section, "name": plain, "value": text, "type": "str"}
             sections.setdefault(section, {})[plain] = value

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from components.runtime.schema import BadInput
+from pipelines.dag import PETS
 from pipelines.engine import command
 from pipelines.retraining.hook import Hook
 from tests.pipelines.retraining.hooks import SECRET, receiver
@@ -26,16 +27,16 @@ def project(clearml_conf: Path, tmp_path: Path) -> Project:
 
 
 def settings(project: Project, *overrides: str) -> Any:
-    from pipelines.retrain_on_new_data import Settings
+    from pipelines.retraining.settings import Settings
 
     mine = [f"run.project={project.name}", "run.idle_queues=true", *overrides]
-    return command.read(Settings, "retrain_on_new_data", mine)
+    return command.read(PETS, Settings, "retrain_on_new_data", mine)
 
 
 def retraining(project: Project, *overrides: str, **others: Any) -> Any:
     from pipelines.retraining.runs import Retraining
 
-    return Retraining(settings(project, *overrides), Hook(None), **others)
+    return Retraining(PETS, settings(project, *overrides), Hook(None), **others)
 
 
 @contextlib.contextmanager

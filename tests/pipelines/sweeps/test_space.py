@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from components.runtime.schema import BadInput
+from pipelines.dag import PETS
 from pipelines.sweeps import space
+
+TRAIN = PETS.stages["train"]
 
 
 def test_each_kind_becomes_a_range_of_clearml() -> None:
@@ -15,7 +18,7 @@ def test_each_kind_becomes_a_range_of_clearml() -> None:
         "train.batch_size choice 16 32",
         "train.epochs uniform 1 4",
     ]
-    rate, dropout, batch, epochs = (one.range() for one in space.read(lines))
+    rate, dropout, batch, epochs = (one.range() for one in space.read(lines, TRAIN))
     assert rate.name == "kwargs/learning_rate"
     assert rate.base**rate.min_value == pytest.approx(1e-4)
     assert rate.base**rate.max_value == pytest.approx(1e-1)
@@ -43,7 +46,7 @@ def test_each_kind_becomes_a_range_of_clearml() -> None:
 )
 def test_a_bad_line_is_told_with_its_parameter(line: str, words: str) -> None:
     with pytest.raises(BadInput) as told:
-        space.read([line])
+        space.read([line], TRAIN)
     assert str(told.value).startswith("space: ")
     assert words in str(told.value)
     assert "\n" not in str(told.value)
@@ -51,6 +54,6 @@ def test_a_bad_line_is_told_with_its_parameter(line: str, words: str) -> None:
 
 def test_a_space_of_nothing_or_with_a_name_twice_is_refused() -> None:
     with pytest.raises(BadInput, match="name at least one parameter"):
-        space.read([])
+        space.read([], TRAIN)
     with pytest.raises(BadInput, match=r"train\.dropout is there twice"):
-        space.read(["train.dropout choice 0 0.1", "train.dropout uniform 0 0.5"])
+        space.read(["train.dropout choice 0 0.1", "train.dropout uniform 0 0.5"], TRAIN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from components.runtime import storage
 from components.runtime.schema import BadInput
+from components.runtime.stores import Artifact
 from components.runtime.stores.local_store import LocalStore
 
 
@@ -23,12 +25,12 @@ def publish(store: LocalStore, pixels: bytes = b"pixels", content: str = "012345
         info = {"kind": "processed", "content": content}
         (folder / "dataset.json").write_text(json.dumps(info))
         (folder / "shard").write_bytes(pixels)
-        return store.publish_dataset(folder, parent=None)
+        return store.publish(folder, Artifact("dataset", "processed", content=content))
 
 
 def test_a_published_folder_is_fetched_by_its_reference(store: LocalStore) -> None:
     reference = publish(store)
-    assert reference == "datasets/processed-0123456789ab"
+    assert re.fullmatch("datasets/processed-0123456789ab-[0-9a-f]{8}", reference)
     assert (store.fetch(reference) / "shard").read_bytes() == b"pixels"
     assert store.is_intact(reference)
     assert not any(store.temporary.iterdir())
@@ -50,10 +52,10 @@ def test_a_missing_file_is_noticed(store: LocalStore) -> None:
 
 def test_the_latest_is_the_one_published_last(store: LocalStore) -> None:
     first, second = publish(store, content="a" * 16), publish(store, content="b" * 16)
-    assert store.latest("preprocess") == second
+    assert store.latest("datasets/processed-") == second
     publish(store, content="a" * 16)  # the same content once more
-    assert store.latest("preprocess") == first
-    assert store.latest("train") is None
+    assert store.latest("datasets/processed-") == first
+    assert store.latest("models/") is None
 
 
 def test_an_unknown_reference_is_bad_input(store: LocalStore) -> None:

@@ -38,6 +38,15 @@ from clearml import Task
 Task.init("pets", "publisher", auto_connect_frameworks=False, auto_resource_monitoring=False)
 from components.runtime.stores.server_store import ServerStore
 store = ServerStore()
+from components.imaging.artifact import dataset_artifact
+from components.ingest.page import report as raw_page
+from components.preprocess.page import report as processed_page
+from components.train.artifact import model_artifact
+
+def publish(folder, parent):
+    page = processed_page if parent else raw_page
+    return store.publish(folder, dataset_artifact(folder, parent, report=page))
+
 folder = Path(sys.argv[1])
 
 from clearml.backend_api import Session
@@ -147,11 +156,11 @@ def made(published: Published) -> dict[str, str]:
     BadFiles.uploads = 1
     return published.python(
         """
-        raw = store.publish_dataset(folder / "raw", None)
+        raw = publish(folder / "raw", None)
         print("raw =", raw)
-        print("again =", store.publish_dataset(folder / "raw", None))
-        print("small =", store.publish_dataset(folder / "16", raw))
-        large = store.publish_dataset(folder / "24", raw)
+        print("again =", publish(folder / "raw", None))
+        print("small =", publish(folder / "16", raw))
+        large = publish(folder / "24", raw)
         print("large =", large)
         print("raw page =", shown(raw))
         print("large page =", shown(large))
@@ -251,7 +260,7 @@ def test_a_damaged_copy_of_a_model_is_fetched_again(published: Published) -> Non
         info = {"architecture": "small_resnet", "classes": ["cat", "dog"], "content": "c" * 64}
         info |= {"epochs": 1, "validation": {"accuracy": 0.9}}
         (model / "model.json").write_text(json.dumps(info))
-        id = store.publish_model(model, "a dataset")
+        id = store.publish(model, model_artifact(model, "a dataset"))
         copy = store.fetch(id) / "model.keras"
         whole = copy.read_bytes()
         print("arrived =", whole == (model / "model.keras").read_bytes())

@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
-from components.ingest.sources import fingerprint, open_source
-from components.runtime.schema import BadInput
+from components.ingest.parameters import Ingest
+from components.ingest.sources import fingerprint, folder_of, open_source
+from components.runtime.schema import BadInput, parse, to_text
 from tests.ingest.builders import CONF, fill, ingest_settings
 
 FILES = {"cat/1.jpg": b"one", "cat/2.jpg": b"two", "dog/1.jpg": b"three"}
@@ -111,6 +114,41 @@ def test_the_fingerprint_changes_exactly_when_names_or_bytes_do(
     assert now() != before
 
 
+def test_what_machines_make_changes_nothing(folder: Path) -> None:
+    before = fingerprint(ingest_settings(path=folder))
+    fill(folder, {"cat/@eaDir/1.jpg/SYNOPHOTO_THUMB.jpg": b"x", ".Trash-1000/cat/9.jpg": b"y"})
+    source = open_source(ingest_settings(path=folder))
+    assert [file.path for file in source.files] == sorted(FILES)
+    assert source.notes == ["set aside, as hidden or made by machines: .Trash-1000, cat/@eaDir"]
+    assert fingerprint(ingest_settings(path=folder)) == before
+
+
+def test_empty_classes_are_told(folder: Path) -> None:
+    before = fingerprint(ingest_settings(path=folder))
+    (folder / "bird").mkdir()
+    source = open_source(ingest_settings(path=folder))
+    assert source.notes == ["class folders without files: bird"]
+    assert fingerprint(ingest_settings(path=folder)) != before
+
+
+def test_a_split_without_labels_is_set_aside_with_the_command_to_predict_it(folder: Path) -> None:
+    whole = fill(folder.parent / "a b", {f"train/{path}": data for path, data in FILES.items()})
+    fill(whole, {"test/1.jpg": b"1", "test/2.jpg": b"2"})
+    source = open_source(ingest_settings(path=whole))
+    assert [file.path for file in source.files] == [f"train/{path}" for path in sorted(FILES)]
+    assert source.notes == [
+        "set aside, as they have no labels: 2 files in test; to predict them: "
+        f"python pipelines/predict.py 'images={whole}/test'"
+    ]
+
+
+def test_files_that_stay_where_they_are(folder: Path, tmp_path: Path) -> None:
+    assert folder_of(ingest_settings(path=folder)) == folder
+    assert folder_of(ingest_settings("names", path=folder)) == folder
+    assert folder_of(ingest_settings("sample")) is not None
+    assert folder_of(ingest_settings("archive", path=tmp_path / "x.zip")) is None
+
+
 def test_the_fingerprint_of_what_is_not_here(tmp_path: Path) -> None:
     address = "https://example.org/pets.zip"
     remote = ingest_settings("archive", path=address, download_folder=tmp_path)
@@ -131,10 +169,15 @@ def test_the_fingerprint_of_what_is_not_here(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((CONF / "ingest").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_shipped_source_has_all_parameters(path: Path) -> None:
     ingest_settings(path.stem)  # raises when one is missing or unknown
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = compose("config", [f"ingest={path.stem}", "ingest/audit=strict"])
+        assert composed.ingest.min_side == 64
+        values = OmegaConf.to_container(composed.ingest)
+    assert parse(Ingest, {name: to_text(value) for name, value in values.items()}, "ingest")
 
 
 def test_a_fingerprint_needs_no_heavy_imports() -> None:
     code = "import sys, components.ingest.sources; print({'PIL', 'numpy'} & set(sys.modules))"
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr

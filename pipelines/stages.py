@@ -1,0 +1,101 @@
+"""The one table of stages: what the engine has to know of each, and nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components.evaluate.parameters import Evaluate
+from components.ingest.parameters import Ingest
+from components.preprocess.parameters import Preprocess
+from components.runtime.files import read_json
+from components.runtime.schema import BadInput
+from components.runtime.stores import Store
+from components.train.parameters import Train
+from pipelines.engine.pipeline import VERSION, Stage
+
+
+def _source(settings: Ingest, store: Store) -> dict[str, str]:
+    """What the source delivers, and for a folder that is not copied, where it lies."""
+    from components.ingest import sources
+    from components.runtime import storage
+
+    found = {"images of the source": str(sources.fingerprint(settings, store.identify_dataset))}
+    if storage.is_local() and (folder := sources.folder_of(settings)):
+        found["folder of the source"] = str(folder)
+    return found
+
+
+def _weights(settings: Train, store: Store) -> dict[str, str]:
+    """A file of weights, whose name alone does not tell what is in it."""
+    from components.train import weights
+
+    content = weights.content(settings.weights)
+    return {"weights": content} if content else {}
+
+
+def _champion(settings: Evaluate, references: dict[str, str], store: Store) -> dict[str, str]:
+    """The champion that the model is compared with; empty for none."""
+    if settings.gate == "off":
+        return {"champion": ""}
+    champion = store.champions.opponent(references["model"])
+    if champion and not store.is_intact(champion):
+        raise BadInput(
+            f"evaluate.gate={settings.gate}: the champion {champion} is gone or was altered; "
+            "choose another with python pipelines/champion.py"
+        )
+    return {"champion": champion}
+
+
+def _validation(folder: Path) -> dict[str, Any]:
+    return {"validation": read_json(folder / "model.json")["validation"]["accuracy"]}
+
+
+def _test(folder: Path) -> dict[str, Any]:
+    metrics = read_json(folder / "metrics.json")
+    found = {"test": metrics["accuracy"], "interval": metrics["intervals"].get("accuracy", [])}
+    return found | ({"decision": metrics["gate"]} if "gate" in metrics else {})
+
+
+def headline(figures: Mapping[str, Any]) -> str:
+    """The test accuracy, in words."""
+    return f"accuracy   {figures['test']:.3f} on the test images" if "test" in figures else ""
+
+
+STAGES = (
+    Stage(
+        "ingest",
+        Ingest,
+        option="sample",
+        needless_with="dataset",
+        outside=_source,
+    ),
+    Stage(
+        "preprocess",
+        Preprocess,
+        given_by="dataset",
+        published_as="datasets/processed-",
+        delivers={"images.csv": "manifest.csv"},
+        in_parts=True,
+    ),
+    Stage(
+        "train",
+        Train,
+        queue="gpu",
+        given_by="model",
+        published_as="models/",
+        outside=_weights,
+        delivers={name: name for name in ("model.keras", "model.json", "history.csv")},
+        figures=_validation,
+    ),
+    Stage(
+        "evaluate",
+        Evaluate,
+        queue="gpu",
+        keyed_by=VERSION,  # its report shows how the model was trained, and the dataset's settings
+        beside=_champion,
+        delivers={name: name for name in ("metrics.json", "report.html")},
+        figures=_test,
+    ),
+)
