@@ -43,7 +43,8 @@ def predict_images(
     threads; 0 takes two for each CPU, so that one is ready while another waits for the disk.
     """
     workers = workers or min(2 * _cpus(), THREADS_AT_MOST)
-    read = functools.partial(read_photos, classifier.recipe, limits=limits)
+    unstored = classifier.recipe._replace(format="png")  # `_predict` does the rest, in batches
+    read = functools.partial(read_photos, unstored, limits=limits)
     for batch, photos in _read_ahead(read, _batches(paths, batch_size), workers):
         probabilities = iter(_predict(classifier, photos))
         for path, photo in zip(batch, photos, strict=True):
@@ -73,7 +74,9 @@ def _predict(classifier: Classifier, photos: list[Photo]) -> np.ndarray:
     pixels = b"".join(photo.pixels for photo in photos)
     shape = (-1, classifier.recipe.size, classifier.recipe.size, 3)
     images = np.frombuffer(pixels, np.uint8).reshape(shape)
-    return classifier(images) if len(images) else np.empty((0, len(classifier.classes)))
+    if not len(images):
+        return np.empty((0, len(classifier.classes)))
+    return classifier(classifier.stored(images))
 
 
 def _cpus() -> int:
