@@ -52,8 +52,7 @@ class Classifier:
     def stored(self, images: np.ndarray) -> np.ndarray:
         """What the dataset's encoding would leave of images [B, size, size, 3] uint8.
 
-        To the bit what `as_trained` does with Pillow, but beside Python's lock, which makes
-        predicting a fifth faster.
+        To the bit what `as_trained` does with Pillow.
         """
         if self.recipe.format == "png":
             return images
