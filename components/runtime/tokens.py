@@ -82,7 +82,7 @@ def _between(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> 
 
 
 def _string(text: str) -> str:
-    """One word, in ASCII, for a string: a plain one whatever its quotes, others letter by letter."""
+    """One word, in ASCII, for a string: its letters, and those of its quotes if it computes."""
     prefix, _, body = _STRING.fullmatch(text).groups()
     prefix = prefix.lower()
     if "f" in prefix or "t" in prefix:
