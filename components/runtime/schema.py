@@ -116,25 +116,15 @@ class Parameter:
         return value
 
 
-def parameter(
-    *,
-    at_least: float | None = None,
-    at_most: float | None = None,
-    above: float | None = None,
-    choices: tuple[str, ...] = (),
-    form: bool = False,
-    affects_result: bool = True,
-    formerly: str = "",
-    told: str = "",
-) -> Any:
-    """A dataclass field with its range.
+def parameter(**known: Any) -> Any:
+    """A dataclass field with what is `known` of it, as in `Parameter`: mostly its range.
 
     `form` shows it in the web UI's NEW RUN dialog. `affects_result=False` is for what changes how
     fast or where a step works, never what it makes: such a change does not run the step again.
     `formerly` is an earlier name, refused with the present one; `told` is the help line of a field
     that has no source to read it from.
     """
-    return dataclasses.field(metadata=locals())
+    return dataclasses.field(metadata=known)
 
 
 @functools.cache
