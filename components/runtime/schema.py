@@ -14,6 +14,7 @@ import functools
 import inspect
 import itertools
 import math
+import operator
 import textwrap
 import types
 import typing
@@ -199,13 +200,8 @@ def to_text(value: Any) -> str:
 
 def to_texts(instance: Any) -> dict[str, str]:
     """The texts that `parse` would read back, by dotted name."""
-    texts = {}
-    for name in parameters_of(type(instance)):
-        value = instance
-        for part in name.split("."):
-            value = getattr(value, part)
-        texts[name] = to_text(value)
-    return texts
+    names = parameters_of(type(instance))
+    return {name: to_text(operator.attrgetter(name)(instance)) for name in names}
 
 
 def unknown_name(name: str, known: Mapping[str, Parameter | None]) -> BadInput:

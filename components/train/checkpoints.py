@@ -97,14 +97,10 @@ class Checkpoints:
                 if position.pop("training") != self._training:
                     raise ValueError("of another training")
                 parts = {
-                    part: [stored[f"{part}/{i}"] for i in range(_count(stored.files, part))]
+                    part: [stored[name] for name in stored.files if name.startswith(f"{part}/")]
                     for part in ("variable", "best")
                 }
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             log.warning("%s: can't be used (%s); training starts over", self.file, error)
             return None
         return Checkpoint(Position(**position), parts["variable"], parts["best"])
-
-
-def _count(names: list[str], part: str) -> int:
-    return sum(name.startswith(f"{part}/") for name in names)
