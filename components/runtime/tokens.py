@@ -45,7 +45,7 @@ def words(text: str) -> list[str]:
 
 
 def _words(text: str) -> Iterator[str]:
-    lines = text.split("\n")
+    at = [0, *itertools.accumulate(len(line) + 1 for line in text.split("\n"))]  # begins each line
     depth, begin, name, name_end = 0, (0, 0), "", (0, 0)
     for kind, word, start, end, _ in tokenize.generate_tokens(io.StringIO(text).readline):
         if kind in _STARTS and not depth:
@@ -54,7 +54,8 @@ def _words(text: str) -> Iterator[str]:
         if depth:
             continue  # in an f-string, which is one token before Python 3.12
         if was_inside:
-            kind, word = tokenize.STRING, _between(lines, begin, end)
+            word = text[at[begin[0] - 1] + begin[1] : at[end[0] - 1] + end[1]]
+            kind = tokenize.STRING
         if kind == tokenize.ERRORTOKEN and word.strip():
             if not f"_{word}".isidentifier():
                 raise SyntaxError(f"{word} in line {start[0]}")
@@ -71,14 +72,6 @@ def _words(text: str) -> Iterator[str]:
             yield _string(word)
         elif kind not in _SKIPPED and (kind in _MARKERS or word.strip()):
             yield _MARKERS.get(kind, word)
-
-
-def _between(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> str:
-    """The text from one place to another, each a line from 1 and a column."""
-    found = lines[start[0] - 1 : end[0]]
-    found[-1] = found[-1][: end[1]]
-    found[0] = found[0][start[1] :]
-    return "\n".join(found)
 
 
 def _string(text: str) -> str:

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from components.runtime.files import written
+
 log = logging.getLogger(__name__)
 
 
@@ -80,12 +82,10 @@ class Checkpoints:
         arrays = {"position": np.frombuffer(text.encode(), np.uint8)}
         arrays |= {f"variable/{i}": value for i, value in enumerate(checkpoint.variables)}
         arrays |= {f"best/{i}": value for i, value in enumerate(checkpoint.best)}
-        temporary = self.file.with_suffix(".tmp")
-        with temporary.open("wb") as file:
+        with written(self.file) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(self.file)
 
     def load(self) -> Checkpoint | None:
         """The last checkpoint, or None when there is none that can be used."""

@@ -210,10 +210,11 @@ class Runner:
         return tf.constant(self.images.values), tf.constant(self.images.labels)
 
     @functools.cached_property
-    def _validation_features(self) -> tf.data.Dataset:
+    def _validation_batches(self) -> tf.data.Dataset:
         """Made once, as making it takes longer than an epoch on features."""
         everything = np.arange(len(self.validation.labels))
-        return self.validation.batches(everything, FEATURES_AT_ONCE)
+        size = self.batch_size if self.phase.augmented else FEATURES_AT_ONCE
+        return self.validation.batches(everything, size)
 
     @property
     def _variables(self) -> list[keras.Variable]:
@@ -237,12 +238,7 @@ class Runner:
             loss, accuracy = self.loop.train_epoch(batches, first_step, self.steps, name)
         trained = time.perf_counter() - start
         with averaged(self.optimizer, self.phase.trained):
-            if self.phase.augmented:
-                everything = np.arange(len(self.validation.labels))
-                predicted = self.loop.predict(self.validation.batches(everything, self.batch_size))
-            else:
-                predicted = self.loop.predict(self._validation_features)
-        validated = validation_metrics(*predicted)
+            validated = validation_metrics(*self.loop.predict(self._validation_batches))
         if not np.isfinite([loss, validated["validation_loss"]]).all():
             raise BadInput(
                 f"train.learning_rate: the loss became NaN in epoch {number} at a learning rate "

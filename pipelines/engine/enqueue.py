@@ -24,37 +24,32 @@ def submit(pipeline: Pipeline, config: Any) -> Task:
     check(pipeline, config.run)
     parameters = pipeline.parameters
     stored = parameters.by_section(parameters.texts_of(config))
-    split = {name: name.partition("/") for name in stored}
     helps = {
-        name: parameters.known[plain.replace("/", ".")].help
-        for name, (section, _, plain) in split.items()
-        if section == FORM
+        name: parameters.known[name.partition("/")[2].replace("/", ".")].help
+        for name in stored
+        if name.startswith(f"{FORM}/")
     }
-    project, packages = steps_project(config.run.project), "pipelines/engine/requirements.txt"
-    task = create(project, pipeline.name, "controller", pipeline.entry, packages, stored, helps)
+    task = create(
+        stored,
+        helps,
+        "pipelines/engine/requirements.txt",
+        project_name=steps_project(config.run.project),
+        task_name=pipeline.name,
+        task_type="controller",
+        script=pipeline.entry,
+    )
     task.set_system_tags(["pipeline"])
     return _enqueue(task, config.run)
 
 
-def create(
-    project: str,
-    name: str,
-    kind: str,
-    entry: str,
-    packages: str,
-    stored: dict[str, str],
-    helps: dict[str, str],
-) -> Task:
+def create(stored: dict[str, str], helps: dict[str, str], packages: str, **about: str) -> Task:
     """A draft of a task whose code an agent fetches with git.
 
-    `entry` and `packages`, a requirements.txt, are files below the root; `helps` are the lines that
-    the web UI shows at some of the parameters `stored`.
+    `helps` are the lines that the web UI shows at some of the parameters `stored`; `packages` is a
+    requirements.txt below the root; `about` is for `Task.create`.
     """
     task = Task.create(
-        project_name=project,
-        task_name=name,
-        task_type=kind,
-        script=entry,
+        **about,
         working_directory=".",
         requirements_file=str(ROOT / packages),
         add_task_init_call=False,
@@ -158,7 +153,7 @@ def check_checkout(pipeline: Pipeline, run: Run) -> None:
         return
     remedy = "commit and push, or set run.unpushed=true"
     try:
-        _git("rev-parse", "HEAD")
+        head = _git("rev-parse", "HEAD").strip()
     except (OSError, subprocess.CalledProcessError):
         raise BadInput(f"{ROOT}: agents fetch the code with git; this is no checkout") from None
     remotes = _git("remote").split()
@@ -167,7 +162,6 @@ def check_checkout(pipeline: Pipeline, run: Run) -> None:
     changed = _git("status", "--porcelain", "--untracked-files=normal").splitlines()
     if changed:
         raise BadInput(f"git: {changed[0][3:]} is not committed; {remedy}")
-    head = _git("rev-parse", "HEAD").strip()
     if not _git("branch", "--remotes", "--contains", head).strip():
         raise BadInput(f"git: commit {head[:8]} is not pushed; {remedy}")
 

@@ -52,7 +52,7 @@ class Announcement(NamedTuple):
     @classmethod
     def of(cls, task: dict[str, Any]) -> Announcement | None:
         """What a controller announces, if anything."""
-        parts = _values(task, "properties").get(PROPERTY, "").split()
+        parts = values_of(task, "properties").get(PROPERTY, "").split()
         return cls(*parts) if len(parts) == 3 and parts[2] == task["id"] else None
 
 
@@ -104,7 +104,7 @@ def _others(mine: Announcement, wanted: Dependencies, project: str) -> list[dict
     for task in found:
         if mine.task in (task["id"], task["parent"]):
             continue
-        arguments = _values(task, "kwargs")
+        arguments = values_of(task, "kwargs")
         if task["name"] == wanted.stage and arguments.get("fingerprint") == wanted.fingerprint:
             # not a clone that a person or an optimizer edited
             goes_first = all(
@@ -144,10 +144,10 @@ def _is_served(queue: str | None) -> bool:
     return any(one.id == queue for worker in workers for one in worker.queues or [])
 
 
-def _values(task: dict[str, Any], section: str) -> dict[str, str]:
+def values_of(task: dict[str, Any], section: str) -> dict[str, str]:
     """Name -> value of a section of a task's parameters."""
     found = (task.get("hyperparams") or {}).get(section) or {}
-    values = {}
-    for name, item in found.items():
-        values[name] = str(item["value"] if isinstance(item, dict) else item.value)
-    return values
+    return {
+        name: str(item["value"] if isinstance(item, dict) else item.value)
+        for name, item in found.items()
+    }

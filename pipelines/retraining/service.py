@@ -39,6 +39,10 @@ ENDED = ["completed", "failed", "stopped", "published", "closed"]
 ENTRY = "pipelines/retrain_on_new_data.py"
 
 
+def _nothing(*_: object) -> None:
+    """In place of what stores a state."""
+
+
 class DatasetWatch(DatasetTrigger):
     """Datasets, also where the server hides them; those that changed last first."""
 
@@ -98,11 +102,7 @@ class Triggers(TriggerScheduler):
             moment = datetime.now(timezone.utc)
             self._executed_triggers.append(ExecutedTrigger(job.name, moment, task_id=run))
 
-    def _serialize_state(self) -> None:
-        pass
-
-    def _deserialize_state(self) -> None:
-        pass
+    _serialize_state = _deserialize_state = _nothing
 
 
 class Times(TaskScheduler):
@@ -116,11 +116,7 @@ class Times(TaskScheduler):
     def _launch_job(self, job: ScheduleJob) -> None:
         job.run(job.base_function())
 
-    def _serialize_state(self) -> None:
-        pass
-
-    def _deserialize_state(self) -> None:
-        pass
+    _serialize_state = _deserialize_state = _nothing
 
 
 def dataset_watches(retraining: Retraining) -> list[DatasetWatch]:
@@ -162,7 +158,13 @@ def submit(
     _check_queue(pipeline, settings)
     helps = {f"{FORM}/{name}": line for name, line in helps.items()}
     task = enqueue.create(
-        settings.run.project, TASK, "service", ENTRY, "pipelines/requirements.txt", stored, helps
+        stored,
+        helps,
+        "pipelines/requirements.txt",
+        project_name=settings.run.project,
+        task_name=TASK,
+        task_type="service",
+        script=ENTRY,
     )
     Task.enqueue(task, queue_name=settings.queue)
     log.info("enqueued on %s: %s", settings.queue, task.get_output_log_web_page())
