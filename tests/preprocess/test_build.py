@@ -128,9 +128,7 @@ def test_photos_that_are_gone_are_a_mistake(raw: Path) -> None:
     with pytest.raises(BadInput, match="no longer there; run ingest again"):
         build(raw, "done")
     (raw.parent / "photos").mkdir()
-    with pytest.raises(
-        BadInput, match=r"No such file or directory, but ingest has read it"
-    ):
+    with pytest.raises(BadInput, match=r"No such file or directory, but ingest has read it"):
         build(raw, "again")
 
 
