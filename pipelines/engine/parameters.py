@@ -115,15 +115,20 @@ class Parameters:
     """The parameters of a run of a table of stages: one group a stage, and `run`."""
 
     def __init__(self, stages: Mapping[str, Any]) -> None:
-        """Also tells Hydra which groups there are, and the values that each stage has of `run`."""
+        """Hydra composes those of the pipeline that was made last."""
         self.stages = tuple(stages)
         self.groups: dict[str, type] = {name: stage.schema for name, stage in stages.items()}
         self.groups[RUN] = run_schema(stages)
         self.config = make_dataclass("Config", list(self.groups.items()))
+        self._options = [{name: stage.option} for name, stage in stages.items()]
+        self._each_stage = run_defaults(stages)
+        self.tell_hydra()
+
+    def tell_hydra(self) -> None:
+        """Which groups there are, and the values that each stage has of `run`."""
         store = ConfigStore.instance()
-        options = [{name: stage.option} for name, stage in stages.items()]
-        store.store(name="stages", node=OmegaConf.create({"defaults": options}))
-        store.store(group=RUN, name="each_stage", node=OmegaConf.create(run_defaults(stages)))
+        store.store(name="stages", node=OmegaConf.create({"defaults": self._options}))
+        store.store(group=RUN, name="each_stage", node=OmegaConf.create(self._each_stage))
 
     @functools.cached_property
     def known(self) -> dict[str, Parameter]:

@@ -28,6 +28,7 @@ from components.runtime import storage
 from components.runtime.files import CHECKED, read_json
 from components.runtime.schema import BadInput, parameter
 from components.runtime.stores import Artifact
+from pipelines.dag import PETS
 from pipelines.engine import steps
 from pipelines.engine.fingerprint import Dependencies
 from pipelines.engine.offline import OfflineSteps
@@ -77,6 +78,7 @@ PIPELINE = Pipeline(
     objective="",
     headline=lambda figures: "",
 )
+PETS.parameters.tell_hydra()  # again: other tests compose the real one
 
 
 def toy_dependencies(stage: str, parameters: dict[str, str], inputs: dict[str, str]) -> Any:
