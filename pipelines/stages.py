@@ -12,6 +12,7 @@ from components.preprocess.parameters import Preprocess
 from components.runtime.files import read_json
 from components.runtime.schema import BadInput
 from components.runtime.stores import Store
+from components.runtime.text import printable
 from components.train.parameters import Train
 from pipelines.engine.pipeline import VERSION, Stage
 
@@ -55,12 +56,21 @@ def _validation(folder: Path) -> dict[str, Any]:
 def _test(folder: Path) -> dict[str, Any]:
     metrics = read_json(folder / "metrics.json")
     found = {"test": metrics["accuracy"], "interval": metrics["intervals"].get("accuracy", [])}
+    if metrics["headline"] == "balanced_accuracy":
+        found["balanced"] = metrics["balanced_accuracy"]
+        found["majority"] = {metrics["majority_class"]: metrics["majority_accuracy"]}
     return found | ({"decision": metrics["gate"]} if "gate" in metrics else {})
 
 
 def headline(figures: Mapping[str, Any]) -> str:
-    """The test accuracy, in words."""
-    return f"accuracy   {figures['test']:.3f} on the test images" if "test" in figures else ""
+    """The test accuracy, in words; where the classes are uneven, the balanced one comes first."""
+    if "balanced" not in figures:
+        return f"accuracy   {figures['test']:.3f} on the test images" if "test" in figures else ""
+    ((label, majority),) = figures["majority"].items()
+    return (
+        f"balanced accuracy {figures['balanced']:.3f} on the test images (accuracy "
+        f"{figures['test']:.3f}; always {printable(label)}: {majority:.3f})"
+    )
 
 
 STAGES = (

@@ -73,14 +73,7 @@ def evaluate_model(
             settings.seed,
         )
     if settings.gate != "off":
-        metrics["gate"] = UNOPPOSED
-        if champion is not None:
-            old = predict_with_champion(test, champion, dataset, settings)
-            old.write_csv(folder / "champion_predictions.csv")
-            decision = compare(old.correct, test.correct, settings.confidence_level, settings.seed)
-            metrics["gate"] = decision.to_json()
-        write_json(folder / "decision.json", metrics["gate"])
-        log.info("gate: %s", metrics["gate"]["reason"])
+        metrics["gate"] = _decide(test, champion, dataset, folder, settings)
     metrics = plain(metrics)
     write_json(folder / "metrics.json", metrics)
     test.write_csv(folder / "predictions.csv")
@@ -92,6 +85,21 @@ def evaluate_model(
     write_report(folder, model, dataset, classifier, test, validation, metrics, drawn, settings)
     _log(metrics)
     return metrics
+
+
+def _decide(
+    test: Predictions, champion: Path | None, dataset: Path, folder: Path, settings: Evaluate
+) -> dict[str, Any]:
+    """The gate's decision, written into `folder` with what it rests on."""
+    decision = UNOPPOSED
+    if champion is not None:
+        old = predict_with_champion(test, champion, dataset, settings)
+        old.write_csv(folder / "champion_predictions.csv")
+        level = settings.confidence_level
+        decision = compare(old.correct, test.correct, level, settings.seed).to_json()
+    write_json(folder / "decision.json", decision)
+    log.info("gate: %s", decision["reason"])
+    return decision
 
 
 def _log(metrics: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from components.ingest.naming import (
     NO_IMAGES,
     PART_NAME,
     SPLIT_WORD,
+    class_and_split,
     ending,
     example_of_label,
     folded,
@@ -167,6 +168,8 @@ class _Reading:
     def rules(self, layout: str) -> dict[Names, Rule]:
         """Rules by the folders that they hold for."""
         if layout == "auto":
+            if mixed := self._mixed():
+                return mixed
             self._refuse_ambiguous()
             layout = "subfolders" if ready_made(self.splits.values()) else "classes"
         return self._below() if layout == "subfolders" else self._classes()
@@ -207,6 +210,17 @@ class _Reading:
         if not ready_made(rule.split for rule in rules.values() if rule.label is None):
             rules = {n: r if r.label == "" else Rule(None, "") for n, r in rules.items()}
         return rules
+
+    def _mixed(self) -> dict[Names, Rule]:
+        """Where each folder's name has a class and a split, as cat_train has; else empty."""
+        named = {name: class_and_split(name) for name in self.folders}
+        splits = defaultdict(set)
+        for label, split in named.values():
+            splits[label].add(split)
+        first = next(iter(splits.values()), set())
+        if len(splits) < 2 or not ready_made(first) or any(s != first for s in splits.values()):
+            return {}
+        return {(name,): Rule(label, split) for name, (label, split) in named.items()}
 
     def _split_below(self) -> list[str]:
         """The folders that hold nothing but folders of splits."""

@@ -19,6 +19,9 @@ WORDS = {
 SPLIT_WORD = {word: split for split, words in WORDS.items() for word in words.split()}
 FILLER = "data|folder|images?|imgs?|photos?|pictures?|pics?|sets?|splits?|samples?"
 SPLIT_NAME = re.compile(f"(?:{FILLER})*?({'|'.join(SPLIT_WORD)})(?:{FILLER})*")
+CLASS_AND_SPLIT = re.compile(
+    f"({'|'.join(SPLIT_WORD)})[\\W_]+(.+)|(.+?)[\\W_]+({'|'.join(SPLIT_WORD)})", re.IGNORECASE
+)
 PART_NAME = re.compile(  # fold1, Part B, 3rd_split
     r"(k?[-_ ]?fold|cv|split|part|partition|batch|chunk|subset|shard)[-_ .]*(\d+|[a-z])"
     r"|\d+(st|nd|rd|th)?[-_ .]*(fold|split|part|partition|batch|chunk|subset|shard)"
@@ -45,6 +48,15 @@ def split_of(name: str, shared: frozenset[str] = frozenset()) -> str:
     """
     match = SPLIT_NAME.fullmatch("".join(word for word in words_of(name) if word not in shared))
     return SPLIT_WORD[match[1]] if match else ""
+
+
+def class_and_split(name: str) -> tuple[str, str]:
+    """`dog` and `train` of a folder named dog_train or train-dog; empty: its name has not both."""
+    match = CLASS_AND_SPLIT.fullmatch(name)
+    if not match:
+        return "", ""
+    first, label, other_label, last = match.groups()
+    return label or other_label, SPLIT_WORD[(first or last).lower()]
 
 
 def label_in_name(name: str, pattern: str | None = None) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from components.imaging.dataset import (
+    COLUMNS,
     LEFT_OUT,
     PLACE,
     SPLITS,
@@ -150,7 +151,9 @@ def _pack(
             for image in images:
                 data, problem = next(stored)
                 if problem:
-                    raise BadInput(f"{image.path}: {problem}, though ingest could; run again")
+                    raise BadInput(
+                        f"{image.path}: {problem}, but ingest has read it; run again to see it anew"
+                    )
                 shard, offset, size = writer.add(f"{image.sha256}.{suffix}", data)
                 rows.append(
                     image._replace(verdict="", reason="", shard=shard, offset=offset, size=size)
@@ -196,7 +199,9 @@ def _content(images: list[Image], reader: ShardReader, info: dict[str, Any]) -> 
     """The hash of all that training reads, in whichever tar file it lies."""
     about = [info["classes"], info["image_size"], info["parameters"]["resize"]]
     digest = hashlib.sha256(json.dumps(about).encode())
+    columns = [Image._fields.index(name) for name in COLUMNS["processed"]]
+    told = [place for place in columns if place < PLACE]
     for image in images:
-        row = "\0".join(map(str, image[:PLACE])).encode("utf-8", "surrogateescape")
+        row = "\0".join(str(image[place]) for place in told).encode("utf-8", "surrogateescape")
         digest.update(row + hashlib.sha256(reader.read(image)).digest())
     return digest.hexdigest()

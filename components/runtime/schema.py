@@ -161,7 +161,13 @@ def parse(schema: type[T], texts: Mapping[str, str], stage: str = "") -> T:
 
     Errors name a parameter as `stage.name`, or as `name` alone without a stage.
     """
-    known = parameters_of(schema)
+    return _parsed(schema, tuple(texts.items()), stage)
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(schema: type[T], items: tuple[tuple[str, str], ...], stage: str) -> T:
+    """As `parse`: the same texts are read once in a process."""
+    known, texts = parameters_of(schema), dict(items)
     prefix = f"{stage}." if stage else ""
     for name in texts:
         if name not in known:

@@ -13,6 +13,7 @@ from clearml.backend_api.session.client import APIClient
 from components.runtime.schema import BadInput
 from components.runtime.source import ROOT
 from components.runtime.stores import steps_project
+from pipelines.engine.controller import REQUIREMENTS
 from pipelines.engine.parameters import FORM, Run, from_sections
 from pipelines.engine.pipeline import Pipeline
 
@@ -32,7 +33,6 @@ def submit(pipeline: Pipeline, config: Any) -> Task:
     task = create(
         stored,
         helps,
-        "pipelines/engine/requirements.txt",
         project_name=steps_project(config.run.project),
         task_name=pipeline.name,
         task_type="controller",
@@ -42,16 +42,16 @@ def submit(pipeline: Pipeline, config: Any) -> Task:
     return _enqueue(task, config.run)
 
 
-def create(stored: dict[str, str], helps: dict[str, str], packages: str, **about: str) -> Task:
+def create(stored: dict[str, str], helps: dict[str, str], **about: str) -> Task:
     """A draft of a task whose code an agent fetches with git.
 
-    `helps` are the lines that the web UI shows at some of the parameters `stored`; `packages` is a
-    requirements.txt below the root; `about` is for `Task.create`.
+    `helps` are the lines that the web UI shows at some of the parameters `stored`; `about` is for
+    `Task.create`.
     """
     task = Task.create(
         **about,
         working_directory=".",
-        requirements_file=str(ROOT / packages),
+        requirements_file=str(REQUIREMENTS),
         add_task_init_call=False,
     )
     task.update_parameters(stored)

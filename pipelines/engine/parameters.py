@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from components.runtime.schema import (
@@ -160,7 +162,8 @@ class Parameters:
 
     def defaults(self, *overrides: str) -> dict[str, str]:
         """The texts of conf/ for each parameter, with these overrides."""
-        with initialize_config_dir(str(CONF), version_base="1.3"):
+        within = GlobalHydra.instance().is_initialized()  # in a run, not in another command
+        with nullcontext() if within else initialize_config_dir(str(CONF), version_base="1.3"):
             nested = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
         nested.pop("rerun")
         return flatten(nested)

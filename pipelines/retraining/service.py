@@ -160,7 +160,6 @@ def submit(
     task = enqueue.create(
         stored,
         helps,
-        "pipelines/requirements.txt",
         project_name=settings.run.project,
         task_name=TASK,
         task_type="service",

@@ -119,6 +119,16 @@ def test_splits_may_be_below_the_classes() -> None:
     assert "cats/ has the split folders train, val, dogs/ has test, train" in differ
 
 
+def test_a_folder_may_be_named_by_its_class_and_its_split() -> None:
+    paths = ["dog_train/1.jpg", "dog_test/2.jpg", "Test-big cat/3.jpg", "TRAIN-big cat/deep/4.jpg"]
+    assert labels(*paths) == {
+        "dog_train/1.jpg": ("dog", "train"),
+        "dog_test/2.jpg": ("dog", "test"),
+        "Test-big cat/3.jpg": ("big cat", "test"),
+        "TRAIN-big cat/deep/4.jpg": ("big cat", "train"),
+    }
+
+
 @pytest.mark.parametrize(
     ("folders", "seen"),
     [
@@ -143,7 +153,7 @@ def test_what_may_mean_two_things_is_asked(folders: tuple[str, ...], seen: str) 
     "paths",
     [
         ["fold1/1.jpg", "fold2/2.jpg"],
-        ["dog_train/1.jpg", "dog_test/2.jpg", "cat_train/1.jpg", "cat_test/2.jpg"],
+        ["dog_train/1.jpg", "dog_test/2.jpg", "cat_train/1.jpg", "cat_val/2.jpg"],
         ["val/1.jpg", "test/2.jpg"],
         [*below("train"), "more/1.jpg"],
         [*below("cats", classes=("train", "val")), "dogs/1.jpg"],
