@@ -15,14 +15,12 @@ def locked(file: Path, waits: Callable[[], None] = lambda: None) -> Iterator[Non
     file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(file)
     try:
-        lock.acquire(timeout=0)
+        taken = lock.acquire(timeout=0)
     except Timeout:
         waits()
-        lock.acquire()
-    try:
+        taken = lock.acquire()
+    with taken:
         yield
-    finally:
-        lock.release()
 
 
 def is_held(file: Path) -> bool:

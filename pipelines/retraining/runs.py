@@ -6,6 +6,7 @@ scheduler that was restarted, or lost, neither misses a dataset nor starts a sec
 
 from __future__ import annotations
 
+import functools
 import logging
 from datetime import datetime
 from typing import Any
@@ -143,9 +144,7 @@ class Retraining:
             log.info("%s", told)
         return ""
 
-    def start_for_published(self, dataset_id: str) -> str | None:
-        """Start the run of a dataset that was published."""
-        return self.start_for(dataset_id, published=True)
+    start_for_published = functools.partialmethod(start_for, published=True)
 
     def start_scheduled(self) -> str | None:
         """Start a run at its time, unless the one before has not ended."""

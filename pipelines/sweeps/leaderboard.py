@@ -116,7 +116,11 @@ def conclude(
     """
     print(f"\n{text(trials)}\n")
     table, picture = folder / "leaderboard.csv", folder / "leaderboard.png"
-    write_csv(trials, table)
+    compared = rows(trials)
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(compared[0]))
+        writer.writeheader()
+        writer.writerows(compared)
     drawn = draw(trials, picture)
     if told:
         print(told)
@@ -126,19 +130,10 @@ def conclude(
     from pipelines.sweeps.trials_server import publish
 
     try:
-        page = publish(project, name, rows(trials), table, picture if drawn else None)
+        page = publish(project, name, compared, table, picture if drawn else None)
         print(f"leaderboard: {page}")
     except Exception as error:
         log.warning("the leaderboard is not on the server: %s", error)
-
-
-def write_csv(trials: list[Trial], path: Path) -> None:
-    """The rows as a CSV file."""
-    table = rows(trials)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(table[0]))
-        writer.writeheader()
-        writer.writerows(table)
 
 
 def draw(trials: list[Trial], path: Path) -> bool:
