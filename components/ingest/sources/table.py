@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from components.ingest.layout import File, Labels, check_splits, merge_alike
-from components.ingest.naming import NO_IMAGES, SPLIT_WORD, ending, listed, ready_made, split_of
+from components.ingest.layout import File, Labels, settled
+from components.ingest.naming import NO_IMAGES, SPLIT_WORD, ending, listed, split_of
 from components.ingest.sources.kind import (
     Identify,
     Kind,
@@ -98,12 +98,15 @@ class Table(Kind):
         files = Files(source)
         found = [files.find(row.path) for row in rows]
         if all(file.problem for file in found):
-            told = f"ingest.images={self.settings.images}" if self.settings.images else "its folder"
+            images = self.settings.images
+            place = f"ingest.images={images}" if images else "its folder"
             raise self.asked.refusal(
-                f"none of its {len(rows)} files is in {told}, such as {rows[0].path}; "
+                f"none of its {len(rows)} files is in {place}, such as {rows[0].path}; "
                 "say where they are with ingest.images=..."
             )
-        labelled, unlabelled = _with_problems(rows, found, self._labels(rows))
+        told = {row.name: (row.label, row.split) for row in rows}
+        labels = settled(told, self.asked, self.settings.alike, "two classes")
+        labelled, unlabelled = _with_problems(rows, found, labels)
         seen = {file.path for file in found}
         unlabelled += [f.path for f in source.files if f.path not in seen and not f.problem
                        and ending(f.path) not in NO_IMAGES]  # fmt: skip
@@ -160,17 +163,6 @@ class Table(Kind):
         except csv.Error as error:
             raise self.asked.refusal(f"it can't be read as a table: {error}") from error
 
-    def _labels(self, rows: list[Row]) -> Labels:
-        """Label and split of the rows that have a label, by the row's name."""
-        labels = {row.name: (row.label, row.split) for row in rows if row.label}
-        if not ready_made(split for _, split in labels.values()):
-            labels = {name: (label, "") for name, (label, _) in labels.items()}
-        elif lacking := [name for name, (_, split) in labels.items() if not split]:
-            raise self.asked.refusal(f"{lacking[0]} has no split, but others have")
-        labels = merge_alike(labels, self.asked, self.settings.alike)
-        check_splits(labels, self.asked, "two classes")
-        return labels
-
 
 class Files:
     """The files of a source, found by what a table calls them."""
@@ -201,16 +193,15 @@ def _with_problems(
 ) -> tuple[list[File], list[str]]:
     """The rows as files with labels and splits, or what is wrong with them; the paths of those of
     a split that has no labels at all."""
-    splits = {row.split for row in rows if row.label}
     of_file: dict[str, list[str]] = defaultdict(list)
     for row, file in zip(rows, found, strict=True):
         of_file[file.path].append(row.name)
     result, unlabelled = [], []
     for row, file in zip(rows, found, strict=True):
-        if row.split not in splits:
+        label, split = labels.get(row.name, ("", ""))
+        if split and not label:
             unlabelled.append(file.path)
             continue
-        label, split = labels.get(row.name, ("", ""))
         problem = file.problem or ("" if label else "no label in the table")
         same = of_file[file.path]
         if not problem and len({labels.get(name) for name in same}) > 1:
