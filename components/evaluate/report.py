@@ -52,7 +52,9 @@ def write_report(
             for name, figure in drawn.items()
             if name != "confusion_matrix"
         },
-        confusion=_confusion(folder, metrics),
+        confusion=_picture(folder / "figures" / "confusion_matrix.png")
+        if len(test.classes) > CELLS_AT_MOST
+        else None,
         numbered=figures.numbered(test.classes),
         wall=wall(dataset, test) if settings.gallery_size else None,
         galleries=list(_galleries(dataset, classifier, test, validation, settings)),
@@ -60,8 +62,10 @@ def write_report(
         if settings.samples_per_class
         else [],
         augmentation=_picture(model / "augmentation.png"),
-        slices=_grouped(metrics.get("slices", []), "by"),
-        robustness=_grouped(metrics.get("robustness", []), "kind"),
+        slices={
+            by: list(rows)
+            for by, rows in groupby(metrics.get("slices", []), key=lambda row: row["by"])
+        },
         parameters={
             "Data": info.get("parameters", {}),
             "Training": classifier.info.get("parameters", {}),
@@ -89,25 +93,6 @@ def numbers(interval: list[float] | None) -> str:
     return f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
 
 
-def _confusion(folder: Path, metrics: dict[str, Any]) -> dict[str, Any]:
-    """The matrix as a table's rows, or as a picture where it has too many."""
-    classes, matrix = metrics["classes"], metrics["confusion_matrix"]
-    if len(classes) > CELLS_AT_MOST:
-        return {"picture": file_as_data(folder / "figures" / "confusion_matrix.png")}
-    return {
-        "rows": [
-            {
-                "name": name,
-                "cells": [
-                    {"images": images, "share": images / sum(row), "right": column == name}
-                    for column, images in zip(classes, row, strict=True)
-                ],
-            }
-            for name, row in zip(classes, matrix, strict=True)
-        ]
-    }
-
-
 def _galleries(
     dataset: Path,
     classifier: Classifier,
@@ -129,11 +114,6 @@ def _galleries(
             images += gallery(dataset, classifier, part, rows[: size - len(images)], 0)
             total += len(rows)
         yield {"name": "labels", "total": total, "images": images}
-
-
-def _grouped(rows: list[dict[str, Any]], by: str) -> dict[str, list[dict[str, Any]]]:
-    """Rows that follow each other with the same value of `by`, by that value."""
-    return {name: list(group) for name, group in groupby(rows, key=lambda row: row[by])}
 
 
 def _picture(path: Path) -> str | None:
