@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from components.evaluate import figures
-from components.evaluate.gallery import file_as_data, gallery, samples, wall
+from components.evaluate.gallery import gallery, samples, wall
 from components.evaluate.inference import Classifier
 from components.evaluate.labels import probable_label_errors
 from components.evaluate.parameters import Evaluate
@@ -58,14 +58,9 @@ def write_report(
         numbered=figures.numbered(test.classes),
         wall=wall(dataset, test) if settings.gallery_size else None,
         galleries=list(_galleries(dataset, classifier, test, validation, settings)),
-        samples=samples(dataset, test.classes, settings.samples_per_class)
-        if settings.samples_per_class
-        else [],
+        samples=samples(dataset, test.classes, settings.samples_per_class),
         augmentation=_picture(model / "augmentation.png"),
-        slices={
-            by: list(rows)
-            for by, rows in groupby(metrics.get("slices", []), key=lambda row: row["by"])
-        },
+        slices=metrics.get("slices", []),
         parameters={
             "Data": info.get("parameters", {}),
             "Training": classifier.info.get("parameters", {}),
@@ -118,4 +113,6 @@ def _galleries(
 
 def _picture(path: Path) -> str | None:
     """A PNG file as a data address, or None if there is no such file."""
-    return file_as_data(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
