@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from components.runtime.files import read_json
-from components.runtime.reporting import printable, report_table
+from components.runtime.reporting import report_table
+from components.runtime.text import printable
 
 
 def report(logger: Any, folder: Path) -> None:

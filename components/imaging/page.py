@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from components.runtime.files import read_json
-from components.runtime.reporting import printable, report_table
+from components.runtime.reporting import report_table
+from components.runtime.text import printable
 
 
 def report_images(logger: Any, folder: Path, counts: dict[str, dict[str, int]]) -> None:

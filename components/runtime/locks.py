@@ -29,10 +29,8 @@ def is_held(file: Path) -> bool:
     """Whether a living process has the lock."""
     if not file.exists():
         return False
-    lock = FileLock(file)
     try:
-        lock.acquire(timeout=0)
+        with FileLock(file, timeout=0):
+            return False
     except Timeout:
         return True
-    lock.release()
-    return False

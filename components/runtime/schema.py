@@ -14,6 +14,7 @@ import functools
 import inspect
 import itertools
 import math
+import operator
 import textwrap
 import types
 import typing
@@ -116,25 +117,15 @@ class Parameter:
         return value
 
 
-def parameter(
-    *,
-    at_least: float | None = None,
-    at_most: float | None = None,
-    above: float | None = None,
-    choices: tuple[str, ...] = (),
-    form: bool = False,
-    affects_result: bool = True,
-    formerly: str = "",
-    told: str = "",
-) -> Any:
-    """A dataclass field with its range.
+def parameter(**known: Any) -> Any:
+    """A dataclass field with what is `known` of it, as in `Parameter`: mostly its range.
 
     `form` shows it in the web UI's NEW RUN dialog. `affects_result=False` is for what changes how
     fast or where a step works, never what it makes: such a change does not run the step again.
     `formerly` is an earlier name, refused with the present one; `told` is the help line of a field
     that has no source to read it from.
     """
-    return dataclasses.field(metadata=locals())
+    return dataclasses.field(metadata=known)
 
 
 @functools.cache
@@ -215,13 +206,8 @@ def to_text(value: Any) -> str:
 
 def to_texts(instance: Any) -> dict[str, str]:
     """The texts that `parse` would read back, by dotted name."""
-    texts = {}
-    for name in parameters_of(type(instance)):
-        value = instance
-        for part in name.split("."):
-            value = getattr(value, part)
-        texts[name] = to_text(value)
-    return texts
+    names = parameters_of(type(instance))
+    return {name: to_text(operator.attrgetter(name)(instance)) for name in names}
 
 
 def unknown_name(name: str, known: Mapping[str, Parameter | None]) -> BadInput:

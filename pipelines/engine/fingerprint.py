@@ -71,9 +71,9 @@ class Dependencies:
         words += _differences(earlier.inputs, self.inputs, "input changed: {}")
         words += _differences(earlier.source, self.source, "{} changed")
         words += _differences(earlier.packages, self.packages, "{} {} -> {}")
-        old, new = earlier.environment, self.environment
-        names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-        return words + [environment.told(name, old, new) for name in names]
+        unset = dict.fromkeys(earlier.environment | self.environment, "unset")
+        old, new = unset | earlier.environment, unset | self.environment
+        return words + _differences(old, new, "{} {} -> {}")
 
     @classmethod
     def of(cls, content: Any) -> Dependencies:

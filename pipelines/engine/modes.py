@@ -88,7 +88,7 @@ def _local(pipeline: Pipeline, config: Any, folder: Path) -> float | None:
     from pipelines.engine import server
 
     if config.run.plan:
-        return server.plan(pipeline, config, folder)
+        return server.ServerSteps(pipeline, config, folder).plan()
     from clearml import PipelineDecorator
 
     PipelineDecorator.run_locally()
@@ -107,7 +107,7 @@ def _queue(pipeline: Pipeline, config: Any, folder: Path) -> None:
     from pipelines.engine import enqueue, server
 
     if config.run.plan:
-        return server.plan(pipeline, config, folder)
+        return server.ServerSteps(pipeline, config, folder).plan()
     keep_task(enqueue.submit(pipeline, config), folder)
 
 

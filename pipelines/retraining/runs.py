@@ -125,30 +125,27 @@ class Retraining:
         self._hook.send({"event": "started", "text": text, "run": run.id, "page": page, **about})
         return run.id
 
-    def start_for(self, dataset_id: str, *, published: bool = False) -> str | None:
-        """Start the run of a dataset: its id, empty for none; None when it failed."""
+    def judged(self, dataset_id: str, *, published: bool = False) -> tuple[Task | None, str]:
+        """The dataset if it gets a run, and a text about it: empty for one not watched."""
         dataset = Task.get_task(task_id=dataset_id)
         if not self.watches(dataset):
-            return ""
+            return None, ""
         objection = self.objection(dataset, published=published)
         what = f"dataset {_name(dataset)} ({dataset_id})"
-        if objection:
-            log.info("%s: no run, as %s", what, objection)
-            return ""
-        return self._start(dataset, [_tag(dataset_id)], what)
+        return (None, f"{what}: no run, as {objection}") if objection else (dataset, what)
+
+    def start_for(self, dataset_id: str, *, published: bool = False) -> str | None:
+        """Start the run of a dataset: its id, empty for none; None when it failed."""
+        dataset, told = self.judged(dataset_id, published=published)
+        if dataset:
+            return self._start(dataset, [_tag(dataset_id)], told)
+        if told:
+            log.info("%s", told)
+        return ""
 
     def start_for_published(self, dataset_id: str) -> str | None:
         """Start the run of a dataset that was published."""
         return self.start_for(dataset_id, published=True)
-
-    def describe(self, dataset_id: str, *, published: bool = False) -> str:
-        """What would be done for a dataset, in words; empty for one that is not watched."""
-        dataset = Task.get_task(task_id=dataset_id)
-        if not self.watches(dataset):
-            return ""
-        objection = self.objection(dataset, published=published)
-        what = f"dataset {_name(dataset)} ({dataset_id})"
-        return f"{what}: no run, as {objection}" if objection else f"{what}: would start a run"
 
     def start_scheduled(self) -> str | None:
         """Start a run at its time, unless the one before has not ended."""
