@@ -45,7 +45,8 @@ def evaluate_model(
     classifier = Classifier(model)
     test = predict(classifier, dataset, "test", info["classes"], settings.batch_size)
     validation = None
-    if info["counts"].get("validation") and _needs_validation(settings):
+    wanted = settings.temperature_scaling or settings.wanted_precision or settings.label_errors
+    if wanted and info["counts"].get("validation"):
         validation = predict(
             classifier, dataset, "validation", info["classes"], settings.batch_size
         )
@@ -96,7 +97,7 @@ def _decide(
         old = predict_with_champion(test, champion, dataset, settings)
         old.write_csv(folder / "champion_predictions.csv")
         level = settings.confidence_level
-        decision = compare(old.correct, test.correct, level, settings.seed).to_json()
+        decision = asdict(compare(old.correct, test.correct, level, settings.seed))
     write_json(folder / "decision.json", decision)
     log.info("gate: %s", decision["reason"])
     return decision
@@ -178,11 +179,3 @@ def _check(dataset: Path) -> dict[str, Any]:
                 "preprocess.test_fraction"
             )
     return info
-
-
-def _needs_validation(settings: Evaluate) -> bool:
-    return (
-        settings.temperature_scaling
-        or settings.wanted_precision is not None
-        or settings.label_errors
-    )

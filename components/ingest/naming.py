@@ -77,15 +77,10 @@ def label_in_name(name: str, pattern: str | None = None) -> str:
 
 def _without_number(stem: str) -> str:
     """What stands before the number at the end, and before what parts them; empty: no letter."""
-    end = len(stem)
-    for between in (_separates, str.isdecimal, _separates):
-        while end and between(stem[end - 1]):
-            end -= 1
-    return stem[:end] if any(map(str.isalpha, stem[:end])) else ""
-
-
-def _separates(letter: str) -> bool:
-    return not letter.isalnum() and unicodedata.category(letter)[0] != "M"  # an accent, a vowel
+    digits = "".join(filter(str.isdecimal, stem))
+    apart = "".join(letter for letter in stem if unicodedata.category(letter)[0] in "CPSZ")
+    label = stem.rstrip(apart).rstrip(digits).rstrip(apart)
+    return label if any(map(str.isalpha, label)) else ""
 
 
 @functools.cache

@@ -116,7 +116,7 @@ def test_splits_may_be_below_the_classes() -> None:
     differ = refusal(
         *below("cats", classes=("train", "val")), *below("dogs", classes=("train", "test"))
     )
-    assert "cats/ has the split folders train, val, dogs/ has test, train" in differ
+    assert "train and test differ in the class folders cats; both need the same ones" in differ
 
 
 def test_a_folder_may_be_named_by_its_class_and_its_split() -> None:
@@ -308,6 +308,8 @@ def test_with_labels_in_names_folders_are_splits_or_nothing() -> None:
     assert {s for _, s in split.values()} == {"train", "validation"}
     with pytest.raises(BadInput, match=r"found no labels; it needs two classes; .*ingest\.pattern"):
         found("1.jpg", "2.jpg")
+    deep = found("a.0.jpg", "x/y/z/1/b.1.jpg", "x/y/z/2/a.1.jpg", "x/readme.md")
+    assert [label for label, _ in deep.values()] == ["a", "b", "a"]
 
 
 @pytest.mark.parametrize(
