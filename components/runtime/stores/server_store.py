@@ -71,7 +71,7 @@ class ServerStore:
 
     def _publish_dataset(self, folder: Path, artifact: Artifact, identity: Identity) -> str:
         for existing in self._datasets_of(artifact.title, identity.content):
-            if self.identity(existing).version == identity.version:
+            if self.identity(existing).version == identity.version and self.is_intact(existing):
                 return existing
         for attempt in range(1, PUBLISH_ATTEMPTS):
             try:
