@@ -3,7 +3,8 @@
 import sys
 from importlib.util import find_spec
 
-INSTALL = "run make install, then source .venv/bin/activate"
+from components.runtime.schema import INSTALL
+
 if not find_spec("hydra"):  # of other packages, the commands tell in the same words
     print(f"error: hydra is not installed here; {INSTALL}", file=sys.stderr)
     raise SystemExit(2)

@@ -63,19 +63,26 @@ def _base(settings: Any) -> Task:
     """The step that trials are clones of."""
     from clearml import Task
 
-    wanted: dict[str, Any] = {"search_hidden": True, "page": 0, "page_size": 1}
+    from components.runtime.stores.datasets import is_task
+    from pipelines.engine.enqueue import tasks_in
+
     if settings.base == "latest":
-        project = Task.get_project_id(steps_project(settings.run.project), search_hidden=True)
-        wanted |= {"status": ["completed", "published"], "order_by": ["-last_update"]}
-        wanted |= {"project": [project], "system_tags": ["-archived"]}
-        found = Task.query_tasks(task_name=f"^{STAGE.name}$", task_filter=wanted) if project else []
+        found = tasks_in(
+            steps_project(settings.run.project),
+            name=f"^{STAGE.name}$",
+            status=["completed", "published"],
+            system_tags=["-archived"],
+            order_by=["-last_update"],
+            page=0,
+            page_size=1,
+        )
         if not found:
             raise BadInput(
                 f"base=latest: project {settings.run.project} has no finished train step yet; "
                 "run the pipeline first"
             )
-        return Task.get_task(task_id=found[0])
-    if not Task.query_tasks(task_filter=wanted | {"id": [settings.base]}):
+        return found[0]
+    if not is_task(settings.base):
         raise BadInput(f"base={settings.base}: no task of that id on the server")
     task = Task.get_task(task_id=settings.base)
     if "kwargs/learning_rate" not in task.get_parameters():
@@ -126,7 +133,7 @@ def _conclude(
     dimensions: list[Dimension],
 ) -> bool:
     """Compare the trials, here and on a page; whether one of them has a result."""
-    from pipelines.sweeps.trials_server import outcomes, publish
+    from pipelines.sweeps.trials_server import outcomes
 
     created = optimizer.optimizer.get_created_jobs_ids()
     now = datetime.now()
@@ -141,17 +148,10 @@ def _conclude(
         known.append(trial)
     if not known:
         raise BadInput("no trial was started; see the messages above")
-    table, picture = folder / "leaderboard.csv", folder / "leaderboard.png"
-    print(f"\n{leaderboard.text(known)}\n")
-    leaderboard.write_csv(known, table)
-    drawn = leaderboard.draw(known, picture)
-    best = leaderboard.ranked(known)[0]
+    best, told = leaderboard.ranked(known)[0], ""
     if best.reached is not None:
-        print(f"to train with the best: {_command(base, best, settings)}")
-    rows = leaderboard.rows(known)
-    print(f"leaderboard: {folder}")
-    page = publish(settings.run.project, "optimize", rows, table, picture if drawn else None)
-    print(f"leaderboard: {page}")
+        told = f"to train with the best: {_command(base, best, settings)}"
+    leaderboard.conclude(known, folder, told, settings.run.project, "optimize")
     return best.reached is not None
 
 

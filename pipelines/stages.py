@@ -15,6 +15,7 @@ from components.preprocess.parameters import Preprocess
 from components.runtime.files import read_json
 from components.runtime.schema import BadInput
 from components.runtime.stores import Store
+from components.runtime.text import printable
 from components.train.parameters import Train
 from pipelines.engine.pipeline import VERSION, Stage
 
@@ -76,6 +77,9 @@ def _validation(folder: Path) -> dict[str, Any]:
 def _test(folder: Path) -> dict[str, Any]:
     metrics = read_json(folder / "metrics.json")
     found = {"test": metrics["accuracy"], "interval": metrics["intervals"].get("accuracy", [])}
+    if metrics["headline"] == "balanced_accuracy":
+        found["balanced"] = metrics["balanced_accuracy"]
+        found["majority"] = {metrics["majority_class"]: metrics["majority_accuracy"]}
     return found | ({"decision": metrics["gate"]} if "gate" in metrics else {})
 
 
@@ -98,11 +102,17 @@ def _use(folder: Path, reference: str, run: Any) -> list[str]:
 
 
 def headline(figures: Mapping[str, Any]) -> str:
-    """The test accuracy, in words."""
+    """The test accuracy, in words; where the classes are uneven, the balanced one comes first."""
     if "test" not in figures:
         return ""
     told = " to ".join(f"{bound:.3f}" for bound in figures.get("interval") or [])
-    return f"accuracy   {figures['test']:.3f}{told and f' ({told})'} on the test images"
+    if "balanced" not in figures:
+        return f"accuracy   {figures['test']:.3f}{told and f' ({told})'} on the test images"
+    ((label, majority),) = figures["majority"].items()
+    return (
+        f"balanced accuracy {figures['balanced']:.3f} on the test images (accuracy "
+        f"{figures['test']:.3f}{told and f', {told}'}; always {printable(label)}: {majority:.3f})"
+    )
 
 
 STAGES = (

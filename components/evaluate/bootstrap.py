@@ -8,7 +8,7 @@ Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 1
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import binomtest
 
 from components.evaluate.calibration import bin_of
 from components.evaluate.predictions import Predictions
@@ -160,10 +160,7 @@ def _around(weights: np.ndarray, rank: np.ndarray, at: np.ndarray) -> tuple[np.n
 
 def wilson(hits: int, images: int, level: float) -> list[float]:
     """Wilson's score interval of a proportion (Wilson 1927): sensible at 0 and at 1."""
-    z = norm.ppf((1 + level) / 2)
-    centre = (hits + z * z / 2) / (images + z * z)
-    half = z / (images + z * z) * np.sqrt(hits * (images - hits) / images + z * z / 4)
-    return [max(0.0, float(centre - half)), min(1.0, float(centre + half))]
+    return [float(end) for end in binomtest(hits, images).proportion_ci(level, "wilson")]
 
 
 def divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:

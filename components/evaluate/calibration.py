@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 
 from components.evaluate.predictions import SMALLEST, Predictions
 
@@ -45,9 +46,7 @@ def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int) ->
 
 def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """[N, C] the probabilities if the logits had been divided by `temperature`."""
-    logits = np.log(np.maximum(probabilities, TINY)) / temperature
-    scaled = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return scaled / scaled.sum(axis=1, keepdims=True)
+    return softmax(np.log(np.maximum(probabilities, TINY)) / temperature, axis=1)
 
 
 def calibrate(

@@ -45,7 +45,8 @@ def evaluate_model(
     classifier = Classifier(model)
     test = predict(classifier, dataset, "test", info["classes"], settings.batch_size)
     validation = None
-    if info["counts"].get("validation") and _needs_validation(settings):
+    wanted = settings.temperature_scaling or settings.wanted_precision or settings.label_errors
+    if wanted and info["counts"].get("validation"):
         validation = predict(
             classifier, dataset, "validation", info["classes"], settings.batch_size
         )
@@ -73,14 +74,7 @@ def evaluate_model(
             settings.seed,
         )
     if settings.gate != "off":
-        metrics["gate"] = UNOPPOSED
-        if champion is not None:
-            old = predict_with_champion(test, champion, dataset, settings)
-            old.write_csv(folder / "champion_predictions.csv")
-            decision = compare(old.correct, test.correct, settings.confidence_level, settings.seed)
-            metrics["gate"] = decision.to_json()
-        write_json(folder / "decision.json", metrics["gate"])
-        log.info("gate: %s", metrics["gate"]["reason"])
+        metrics["gate"] = _decide(test, champion, dataset, folder, settings)
     metrics = plain(metrics)
     write_json(folder / "metrics.json", metrics)
     test.write_csv(folder / "predictions.csv")
@@ -92,6 +86,21 @@ def evaluate_model(
     write_report(folder, model, dataset, classifier, test, validation, metrics, drawn, settings)
     _log(metrics)
     return metrics
+
+
+def _decide(
+    test: Predictions, champion: Path | None, dataset: Path, folder: Path, settings: Evaluate
+) -> dict[str, Any]:
+    """The gate's decision, written into `folder` with what it rests on."""
+    decision = UNOPPOSED
+    if champion is not None:
+        old = predict_with_champion(test, champion, dataset, settings)
+        old.write_csv(folder / "champion_predictions.csv")
+        level = settings.confidence_level
+        decision = asdict(compare(old.correct, test.correct, level, settings.seed))
+    write_json(folder / "decision.json", decision)
+    log.info("gate: %s", decision["reason"])
+    return decision
 
 
 def _log(metrics: dict[str, Any]) -> None:
@@ -170,11 +179,3 @@ def _check(dataset: Path) -> dict[str, Any]:
                 "preprocess.test_fraction"
             )
     return info
-
-
-def _needs_validation(settings: Evaluate) -> bool:
-    return (
-        settings.temperature_scaling
-        or settings.wanted_precision is not None
-        or settings.label_errors
-    )

@@ -35,6 +35,7 @@ NAMED_AT_MOST = len(SERIES)  # classes with a colour and a name of their own in 
 WRITTEN_AT_MOST = 12  # classes whose confusions are written into the cells
 LONGEST_NAME = 30  # letters of a class's name; what is longer is cut
 FONT = "DejaVu Sans"  # matplotlib brings it
+DASHED: dict[str, Any] = {"color": SOFT, "linewidth": 0.9, "linestyle": (0, (4, 3))}
 STYLE = {
     "font.size": 10,
     "axes.titlesize": 10,
@@ -145,7 +146,7 @@ def learning_curve(history: list[dict[str, float]], name: str, best_epoch: int |
             values = [row[column] for row in history]
             axes.plot(epochs, values, color=colour, label=label, marker="o", markersize=2.5)
     if best_epoch is not None:
-        axes.axvline(best_epoch, color=SOFT, linewidth=0.9, linestyle=(0, (4, 3)))
+        axes.axvline(best_epoch, **DASHED)
     axes.set(xlabel="epoch", ylabel=name)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if name == "accuracy":
@@ -193,13 +194,13 @@ def confusion(matrix: np.ndarray, classes: list[str]) -> Figure:
 def roc(predictions: Predictions, per_class: dict[str, dict[str, Any]]) -> Figure:
     """True against false positive rate of each class (with two classes, of the second)."""
     figure, axes = new_figure()
-    axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.9, linestyle=(0, (4, 3)))
+    axes.plot([0, 1], [0, 1], **DASHED)
     for index, style in _class_styles(predictions, per_class, "auc"):
         positive, scores = predictions.labels == index, predictions.probabilities[:, index]
         false, true, _ = roc_curve(positive, scores)
         axes.plot(false, true, **style)
-    _shares(figure, axes, "false positive rate", "true positive rate (recall)")
-    return _with_names(figure, axes, predictions.classes)
+    _shares(axes, "false positive rate", "true positive rate (recall)", predictions.classes)
+    return figure
 
 
 @styled
@@ -210,8 +211,8 @@ def precision_recall(predictions: Predictions, per_class: dict[str, dict[str, An
         positive, scores = predictions.labels == index, predictions.probabilities[:, index]
         precision, recall, _ = precision_recall_curve(positive, scores)
         axes.plot(recall, precision, drawstyle="steps-post", **style)
-    _shares(figure, axes, "recall", "precision")
-    return _with_names(figure, axes, predictions.classes)
+    _shares(axes, "recall", "precision", predictions.classes)
+    return figure
 
 
 def _class_styles(
@@ -231,25 +232,21 @@ def _class_styles(
     return [(index, {"color": SERIES[index], "label": text}) for index, text in enumerate(labels)]
 
 
-def _with_names(figure: Figure, axes: Axes, classes: list[str]) -> Figure:
-    if legend := axes.get_legend():
-        _in_fonts_of(classes, legend.get_texts())
-    return figure
-
-
-def _shares(figure: Figure, axes: Axes, x: str, y: str) -> None:
+def _shares(axes: Axes, x: str, y: str, classes: list[str] = ()) -> None:
+    """Both axes from 0 to 100 %, and the names of the classes if the curves have any."""
     axes.set(xlabel=x, ylabel=y, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="lower right" if x.startswith("false") else "lower left")
+    if classes and axes.get_legend_handles_labels()[0]:
+        legend = axes.legend(loc="lower right" if x.startswith("false") else "lower left")
+        _in_fonts_of(classes, legend.get_texts())
 
 
 @styled
 def reliability(bins: list[dict[str, Any]], scaled: list[dict[str, Any]] | None) -> Figure:
     """Accuracy against confidence; on the diagonal the probabilities mean what they say."""
     figure, axes = new_figure()
-    axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.9, linestyle=(0, (4, 3)))
+    axes.plot([0, 1], [0, 1], **DASHED)
     for rows, label, colour in (
         (bins, "the model", SERIES[0]),
         (scaled or [], "with temperature", SERIES[1]),
@@ -260,6 +257,6 @@ def reliability(bins: list[dict[str, Any]], scaled: list[dict[str, Any]] | None)
             axes.plot(confidence, accuracy, color=colour, linewidth=1.2, label=label)
             area = [8 + 90 * row["images"] / sum(r["images"] for r in rows) for row in rows]
             axes.scatter(confidence, accuracy, s=area, color=colour, zorder=3)
-    _shares(figure, axes, "probability of the predicted class", "share that is right")
+    _shares(axes, "probability of the predicted class", "share that is right")
     axes.legend(loc="upper left")
     return figure

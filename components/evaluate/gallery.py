@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,6 @@ from components.imaging.html import as_data
 TILE, FRAME, GAP = 76, 5, 4  # pixels, of the wall
 COLUMNS, ROWS = 15, 4  # tiles of the wall at most
 SAMPLES_AT_MOST = 120  # training images in all, so that the report stays small with many classes
-
-
-def file_as_data(path: Path) -> str:
-    """A PNG file as a data address."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
 def wall(dataset: Path, predictions: Predictions) -> str:
@@ -54,7 +48,7 @@ def wall(dataset: Path, predictions: Predictions) -> str:
 
 def samples(dataset: Path, classes: list[str], each: int) -> list[dict[str, Any]]:
     """The first training images of each class: [{name, images: [{source, path}]}]."""
-    each = min(each, max(1, SAMPLES_AT_MOST // len(classes)))
+    each = min(each, max(1, SAMPLES_AT_MOST // len(classes)))  # 0: none
     chosen: dict[str, list[Image]] = {name: [] for name in classes}
     for image in load_images(dataset, "train"):
         if len(chosen[image.label]) < each:
@@ -69,6 +63,7 @@ def samples(dataset: Path, classes: list[str], each: int) -> list[dict[str, Any]
                 ],
             }
             for name, images in chosen.items()
+            if images
         ]
 
 

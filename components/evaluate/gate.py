@@ -14,8 +14,7 @@ cases with 60 test images, in 99.6 % with 500.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import binomtest
@@ -40,10 +39,6 @@ class Decision:
     only_champion_right: int
     only_challenger_right: int
     p_value: float  # one-sided, of the better model's lead under equally good models
-
-    def to_json(self) -> dict[str, Any]:
-        """The decision as JSON holds it."""
-        return asdict(self)
 
 
 def compare(

@@ -8,6 +8,7 @@ from typing import Any
 
 from components.runtime.files import read_json
 from components.runtime.reporting import report_table
+from components.runtime.text import printable
 
 
 def report(logger: Any, folder: Path) -> None:
@@ -16,7 +17,7 @@ def report(logger: Any, folder: Path) -> None:
     for name, value in metrics.items():
         if isinstance(value, (int, float)):
             logger.report_single_value(f"test {name.replace('_', ' ')}", value)
-    matrix, classes = metrics["confusion_matrix"], metrics["classes"]
+    matrix, classes = metrics["confusion_matrix"], list(map(printable, metrics["classes"]))
     logger.report_confusion_matrix(
         "confusion matrix",
         "test",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from components.imaging.dataset import Image
+from components.runtime.spreadsheet import Table
 
 SMALLEST = 1e-7  # probabilities are clipped here before a logarithm, as Keras does
 
@@ -66,7 +66,7 @@ class Predictions:
     def write_csv(self, path: Path) -> None:
         """One row an image: path, label, predicted, the probability of each class."""
         with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            writer = csv.writer(file, lineterminator="\n")
+            writer = Table(file)
             writer.writerow(["path", "label", "predicted", *self.classes])
             for image, label, predicted, row in zip(
                 self.images, self.labels, self.predicted, self.probabilities, strict=True

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from components.evaluate import figures
-from components.evaluate.gallery import file_as_data, gallery, samples, wall
+from components.evaluate.gallery import gallery, samples, wall
 from components.evaluate.inference import Classifier
 from components.evaluate.labels import probable_label_errors
 from components.evaluate.parameters import Evaluate
@@ -52,16 +52,15 @@ def write_report(
             for name, figure in drawn.items()
             if name != "confusion_matrix"
         },
-        confusion=_confusion(folder, metrics),
+        confusion=_picture(folder / "figures" / "confusion_matrix.png")
+        if len(test.classes) > CELLS_AT_MOST
+        else None,
         numbered=figures.numbered(test.classes),
         wall=wall(dataset, test) if settings.gallery_size else None,
         galleries=list(_galleries(dataset, classifier, test, validation, settings)),
-        samples=samples(dataset, test.classes, settings.samples_per_class)
-        if settings.samples_per_class
-        else [],
+        samples=samples(dataset, test.classes, settings.samples_per_class),
         augmentation=_picture(model / "augmentation.png"),
-        slices=_grouped(metrics.get("slices", []), "by"),
-        robustness=_grouped(metrics.get("robustness", []), "kind"),
+        slices=metrics.get("slices", []),
         parameters={
             "Data": info.get("parameters", {}),
             "Training": classifier.info.get("parameters", {}),
@@ -89,25 +88,6 @@ def numbers(interval: list[float] | None) -> str:
     return f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
 
 
-def _confusion(folder: Path, metrics: dict[str, Any]) -> dict[str, Any]:
-    """The matrix as a table's rows, or as a picture where it has too many."""
-    classes, matrix = metrics["classes"], metrics["confusion_matrix"]
-    if len(classes) > CELLS_AT_MOST:
-        return {"picture": file_as_data(folder / "figures" / "confusion_matrix.png")}
-    return {
-        "rows": [
-            {
-                "name": name,
-                "cells": [
-                    {"images": images, "share": images / sum(row), "right": column == name}
-                    for column, images in zip(classes, row, strict=True)
-                ],
-            }
-            for name, row in zip(classes, matrix, strict=True)
-        ]
-    }
-
-
 def _galleries(
     dataset: Path,
     classifier: Classifier,
@@ -131,11 +111,8 @@ def _galleries(
         yield {"name": "labels", "total": total, "images": images}
 
 
-def _grouped(rows: list[dict[str, Any]], by: str) -> dict[str, list[dict[str, Any]]]:
-    """Rows that follow each other with the same value of `by`, by that value."""
-    return {name: list(group) for name, group in groupby(rows, key=lambda row: row[by])}
-
-
 def _picture(path: Path) -> str | None:
     """A PNG file as a data address, or None if there is no such file."""
-    return file_as_data(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"

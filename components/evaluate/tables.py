@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ Row = dict[str, Any]
 def write_tables(folder: Path, metrics: dict[str, Any]) -> None:
     """Write each table of `metrics` (the content of metrics.json) that has rows, by its name."""
     folder.mkdir()
-    for name, rows in _tables(metrics):
+    for name, rows in _tables(metrics).items():
         if rows:
             path = folder / f"{name}.csv"
             with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
@@ -24,48 +23,38 @@ def write_tables(folder: Path, metrics: dict[str, Any]) -> None:
                 writer.writerows(rows)
 
 
-def _tables(metrics: dict[str, Any]) -> Iterator[tuple[str, list[Row]]]:
-    known = metrics["intervals"]
-    yield (
-        "figures",
-        [
-            {"figure": name, "value": value} | _ends(known.get(name))
-            for name, value in metrics.items()
-            if isinstance(value, float)
-        ],
-    )
-    yield (
-        "classes",
-        [
-            {"class": name, "figure": figure, "value": value}
-            | _ends(known.get(f"per_class.{name}.{figure}"))
+def _tables(metrics: dict[str, Any]) -> dict[str, list[Row]]:
+    def figure(name: str, value: Any) -> Row:
+        interval = metrics["intervals"].get(name)
+        return {"figure": name.rpartition(".")[2], "value": value} | _ends(interval)
+
+    tables = {
+        "figures": [figure(name, v) for name, v in metrics.items() if isinstance(v, float)],
+        "classes": [
+            {"class": name} | figure(f"per_class.{name}.{kind}", value)
             for name, row in metrics["per_class"].items()
-            for figure, value in row.items()
+            for kind, value in row.items()
         ],
-    )
-    yield "gate", [{"figure": name, "value": v} for name, v in metrics.get("gate", {}).items()]
-    thresholds = metrics.get("thresholds", {})
-    yield (
-        "thresholds",
-        [
-            {"class": name, "threshold": row["threshold"], "figure": figure, "value": row[figure]}
-            | _ends(known.get(f"thresholds.{name}.{figure}"))
-            for name, row in thresholds.items()
-            for figure in ("precision", "recall")
+        "gate": [{"figure": name, "value": v} for name, v in metrics.get("gate", {}).items()],
+        "thresholds": [
+            {"class": name, "threshold": row["threshold"]}
+            | figure(f"thresholds.{name}.{kind}", row[kind])
+            for name, row in metrics.get("thresholds", {}).items()
+            for kind in ("precision", "recall")
         ],
-    )
+    }
     if numbered(metrics["classes"]):
         numbers = enumerate(metrics["classes"], 1)
-        yield "class_numbers", [{"number": number, "class": name} for number, name in numbers]
-    for name in ("slices", "robustness"):
-        yield name, [_flat(row) for row in metrics.get(name, [])]
-    for name in ("most_confused", "reliability", "label_errors"):
-        yield name, metrics.get(name, [])
+        tables["class_numbers"] = [{"number": number, "class": name} for number, name in numbers]
+    for name in ("slices", "robustness", "most_confused", "reliability", "label_errors"):
+        tables[name] = [_flat(row) for row in metrics.get(name, [])]
+    return tables
 
 
 def _flat(row: Row) -> Row:
-    """The row with its interval as two columns."""
-    return {key: value for key, value in row.items() if key != "interval"} | _ends(row["interval"])
+    """The row, if it has an interval with it as two columns."""
+    rest = {key: value for key, value in row.items() if key != "interval"}
+    return rest | _ends(row["interval"]) if "interval" in row else rest
 
 
 def _ends(interval: list[float] | None) -> Row:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, FileSystemLoader
-
+from components.export.templates import render
 from components.imaging.framework import keras, tf
 from components.predict.models import temperature_of
 from components.predict.network import Classifier
-from components.runtime.text import markdown, printable
 
-TEMPLATE = "card.md.jinja"
 FIGURES = (
     "accuracy", "majority_accuracy", "balanced_accuracy", "log_loss", "auc", "calibration_error"
 )  # fmt: skip
@@ -37,19 +34,9 @@ def write_card(
     folder: Path, classifier: Classifier, model: Path, known: Known, checks: list[str]
 ) -> None:
     """Write `model_card.md` beside the formats that are in `folder`."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "number": lambda value: "" if value is None else f"{value:.3f}",
-        "markdown": markdown,
-        "code": lambda text: printable(text).replace("`", "'"),
-    }
     trained_on = model / "trained_on.txt"
-    text = environment.get_template(TEMPLATE).render(
+    text = render(
+        "card.md.jinja",
         info=classifier.info,
         classes=classifier.classes,
         recipe=classifier.recipe,

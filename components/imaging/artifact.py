@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from components.runtime.files import read_json
-from components.runtime.reporting import printable
 from components.runtime.stores import DATASET, Artifact
+from components.runtime.text import printable
 
 
 def dataset_artifact(folder: Path, parent: str | None, **more: Any) -> Artifact:

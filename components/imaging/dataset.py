@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from components.runtime.files import read_below
 from components.runtime.schema import parameters_of
+from components.runtime.spreadsheet import Table, original
 
 SPLITS = ("train", "validation", "test")
 FINE, REPAIRED, LEFT_OUT = "fine", "repaired", "left_out"
@@ -74,9 +75,9 @@ def load_images(folder: Path, split: str | None = None) -> list[Image]:
     with _open_table(folder, "r") as file:
         table = csv.reader(file)
         names = next(table)
-        convert = [TYPES.get(name) for name in names]
+        convert = [TYPES.get(name, original) for name in names]
         rows = (
-            Image(**{n: c(v) if c else v for n, c, v in zip(names, convert, row, strict=True) if v})
+            Image(**{n: c(v) for n, c, v in zip(names, convert, row, strict=True) if v})
             for row in table  # an empty cell takes the default
         )
         return [row for row in rows if split is None or row.split == split]
@@ -88,7 +89,7 @@ def save_images(folder: Path, images: Iterable[Image], kind: str) -> str:
     places = [Image._fields.index(name) for name in columns]
     unpacked = len(columns) - 3
     with _open_table(folder, "w") as file:
-        table = csv.writer(file, lineterminator="\n")
+        table = Table(file)
         table.writerow(columns)
         for image in images:
             row = [image[place] for place in places]

@@ -230,8 +230,10 @@ def opaque(image: ImageFile.ImageFile, mode: str) -> Image.Image:
 
 def _deep_tiles(image: ImageFile.ImageFile) -> list:
     """How to decode the lower bytes of an RGB image of 16 bits; Pillow decodes the upper ones."""
-    tiles = []
-    for tile in image.tile if image.mode in ("RGB", "RGBA") else []:
+    tiles: list = []
+    if image.format not in ("PNG", "TIFF") or image.mode not in ("RGB", "RGBA"):
+        return tiles
+    for tile in image.tile:
         coding, *rest = (tile.args,) if isinstance(tile.args, str) else tile.args or ("",)
         if isinstance(coding, str) and coding[-4:-1] == ";16":
             coding = GREY_ALPHA.get(coding) or coding[:-1] + OTHER_BYTE[coding[-1]]

@@ -58,28 +58,42 @@ def _scans(data: bytes) -> tuple[list[bytes], int]:
 
 
 def _unscanned(data: bytes, image: ImageFile.ImageFile) -> float:
-    """The share of coefficients that no scan of a progressive JPEG completes."""
+    """The share of coefficients that no scan of a progressive JPEG has; half for a rough one."""
     if not image.info.get("progressive"):
         return 0.0
-    complete: dict[int, set[int]] = {layer[0]: set() for layer in image.layer}
+    known: dict[tuple[int, int], float] = {}  # by component and coefficient
     for scan in _scans(data)[0]:
         count = scan[0]
         first, last, precision = scan[1 + 2 * count : 4 + 2 * count]
-        if precision & 15 == 0:
-            for component in scan[1 : 1 + 2 * count : 2]:
-                complete[component].update(range(first, last + 1))
-    return 1 - sum(map(len, complete.values())) / (COEFFICIENTS * len(complete))
+        share = 0.5 if precision & 15 else 1.0
+        for component in scan[1 : 1 + 2 * count : 2]:
+            known |= {(component, place): share for place in range(first, last + 1)}
+    return 1 - sum(known.values()) / (COEFFICIENTS * len(image.layer))
 
 
 def _zero_tail(data: bytes, image: ImageFile.ImageFile) -> float:
     """The share of a file's data that is zeros up to its end; behind the picture none count."""
     if not data.endswith(FEW_ZEROS):
         return 0.0
-    if image.format == "WEBP":
+    if image.format in SHRINKABLE:
+        if _scans(data)[1] < len(data):
+            return 0.0
+    elif image.format == "WEBP":
         data = data[: 8 + int.from_bytes(data[4:8], "little")]
-    elif image.format in SHRINKABLE and _scans(data)[1] < len(data):
-        return 0.0
+    else:
+        data = data[: _end_of_boxes(data)]
     return 1 - len(data.rstrip(b"\0")) / len(data)
+
+
+def _end_of_boxes(data: bytes) -> int:
+    """Where the last box of a HEIC or AVIF ends."""
+    place = 0
+    while place < len(data) and data[place + 4 : place + 8] != bytes(4):
+        size = int.from_bytes(data[place : place + 4], "big")
+        if size == 1:  # the long form
+            size = int.from_bytes(data[place + 8 : place + 16], "big")
+        place += size if size >= 8 else len(data)  # 0: to the end
+    return place
 
 
 def _cut_off(data: bytes, grey: Image.Image) -> float:
@@ -104,6 +118,8 @@ def _flat_rows(grey: Image.Image) -> int:
     """How many rows at the bottom have one single colour."""
     width, height = grey.size
     colour = grey.getpixel((0, height - 1))
+    if grey.getpixel((width - 1, height - 1)) != colour:
+        return 0  # mostly, and quickly
     for row in range(height - 1, -1, -1):
         if grey.crop((0, row, width, row + 1)).getextrema() != (colour, colour):
             return height - 1 - row

@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
-import base64
 import errno
-import fcntl
 import hashlib
-import http.client
 import logging
 import re
-import string
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from typing import BinaryIO
+from urllib.parse import unquote, urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.models import REDIRECT_STATI
+from requests.utils import get_auth_from_url
 
 from components.ingest.parameters import Ingest
+from components.runtime.files import file_hash
+from components.runtime.locks import locked
 from components.runtime.progress import progress
 from components.runtime.schema import BadInput
 from components.runtime.text import printable
 
 logger = logging.getLogger(__name__)
+logging.getLogger("urllib3").setLevel(logging.INFO)  # below it tells whole addresses, keys too
 
 ATTEMPTS = 5  # without progress in between
 SLOWEST = 1000  # bytes a second, over the time-out; slower counts as broken
-BLOCK = 1_000_000  # bytes, written and shown at a time
+BLOCK = 1_000_000  # bytes, shown at a time
 PAUSE = 1.0  # seconds before the second attempt; doubles with each
 REDIRECTS = 10  # followed at most
+SECRET = re.compile(r"^[^/]*@|^[^\[/:]*:(?!\d*/).*@")  # user and password, which may have a slash
 
 
 class _Broken(Exception):
     """The connection ended early; another attempt may go on from there."""
+
+
+class _Session(requests.Session):
+    """Follows redirects, but only to where they may lead."""
+
+    def __init__(self, told: str) -> None:
+        super().__init__()
+        self.told = told
+        self.max_redirects = REDIRECTS - 1  # the library allows one more
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Where a redirect leads, None for any other response."""
+        if resp.status_code not in REDIRECT_STATI:
+            return None
+        return _redirected(resp.url, resp.headers.get("Location", ""), self.told)
 
 
 def is_address(path: str) -> bool:
@@ -49,10 +69,7 @@ def shown(path: str) -> str:
         return path
     scheme, _, rest = path.partition("://")
     place, mark, _ = rest.partition("#")[0].partition("?")
-    host = place.partition("/")[0]
-    if "@" in host or ("@" in place and not re.fullmatch(r"[^:]*(:\d*)?|\[.*", host)):
-        place = place.rpartition("@")[2] if "@" not in host else place[host.rindex("@") + 1 :]
-    return f"{scheme}://{place}{'?...' if mark else ''}"
+    return f"{scheme}://{SECRET.sub('', place)}{'?...' if mark else ''}"
 
 
 def cached_path(address: str, settings: Ingest) -> Path:
@@ -72,20 +89,20 @@ def download(address: str, settings: Ingest) -> Path:
     """
     target = cached_path(address, settings)
     told = f"ingest.path={shown(address)}"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        lock = target.with_name(target.name + ".lock").open("w")
-    except OSError as error:
-        folder = settings.download_folder
-        raise BadInput(f"ingest.download_folder={folder}: {error.strerror}") from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of several runs one downloads, the others wait
+    if not _makes_sense(address):
+        raise BadInput(f"{told}: the address makes no sense")
+    with ExitStack() as stack:
+        try:  # of several runs one downloads, the others wait
+            stack.enter_context(locked(target.with_name(target.name + ".lock")))
+        except OSError as error:
+            folder = settings.download_folder
+            raise BadInput(f"ingest.download_folder={folder}: {error.strerror}") from error
         if not target.is_file():
             part = target.with_name(target.name + ".part")
             _fetch(address, part, settings, told)
             _check(part, settings, told)
             part.replace(target)
-        elif settings.sha256:
+        else:
             _check(target, settings, told)
     return target
 
@@ -95,22 +112,22 @@ def _fetch(address: str, part: Path, settings: Ingest, told: str) -> None:
     logger.info("downloading %s to %s", shown(address), part.parent)
     failures = 0
     while True:
-        before = part.stat().st_size if part.exists() else 0
+        before = _size(part)
         try:
             return _attempt(address, part, settings, told)
-        except urllib.error.HTTPError as error:
-            reason = f"the server answers {error.code} {_line(error.reason)}".rstrip()
-            if error.code < 500 and error.code not in (408, 429):
+        except requests.HTTPError as error:
+            answer = error.response
+            reason = f"the server answers {answer.status_code} {_line(answer.reason)}".rstrip()
+            if answer.status_code < 500 and answer.status_code not in (408, 429):
                 raise BadInput(f"{told}: {reason}") from None
-        except BadInput:
-            raise
-        except (ValueError, http.client.InvalidURL):
-            raise BadInput(f"{told}: the address makes no sense") from None
-        except (OSError, http.client.HTTPException, _Broken) as error:
+        except requests.TooManyRedirects:
+            reason = f"the server redirects more than {REDIRECTS} times"
+            raise BadInput(f"{told}: {reason}") from None
+        except (OSError, urllib3.exceptions.HTTPError, _Broken) as error:
             if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            reason = _line(getattr(error, "reason", "") or error) or type(error).__name__
-        after = part.stat().st_size if part.exists() else 0
+            reason = _reason(error)
+        after = _size(part)
         failures = 1 if after > before else failures + 1
         if failures >= ATTEMPTS:
             raise BadInput(
@@ -119,143 +136,108 @@ def _fetch(address: str, part: Path, settings: Ingest, told: str) -> None:
         time.sleep(PAUSE * 2 ** (failures - 1))
 
 
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong at the bottom; the texts of requests above it have the whole address."""
+    while error.__context__:
+        error = error.__context__
+    return _line(error) or type(error).__name__
+
+
 def _line(text: object) -> str:
     """What a server or a library says, in a short line."""
     return printable(" ".join(str(text).split()))[:200]
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Redirects are followed by `_open`, which looks where they lead."""
-
-    def redirect_request(self, *_: object) -> None:
-        """None makes an HTTPError of a redirect."""
-
-
-OPENER = urllib.request.build_opener(_Stay)
-
-
-def _open(
-    address: str, headers: dict[str, str], timeout: float, told: str
-) -> http.client.HTTPResponse:
-    """The response, after redirects; BadInput when one leads to where it must not."""
-    for _ in range(REDIRECTS):
-        address, own = _public(address)
-        request = urllib.request.Request(address, headers=headers | own)
-        try:
-            return OPENER.open(request, timeout=timeout)
-        except urllib.error.HTTPError as error:
-            if error.code not in (301, 302, 303, 307, 308):
-                raise
-            location = error.headers.get("Location") or ""
-            error.close()
-        following = _redirected(address, location, told)
-        if urlsplit(following).netloc == urlsplit(address).netloc:
-            headers = headers | own
-        else:  # a password is for the place that it was given for
-            headers = {name: text for name, text in headers.items() if name != "Authorization"}
-        address = following
-    raise BadInput(f"{told}: the server redirects more than {REDIRECTS} times")
-
-
-def _public(address: str) -> tuple[str, dict[str, str]]:
-    """The address without user and password, and the header that has them."""
-    parts = urlsplit(quote(address, safe=string.punctuation, encoding="utf-8"))
-    if not parts.hostname or parts.port == 0:
-        raise ValueError(address)
-    plain = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
-    if parts.username is None:
-        return plain, {}
-    secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return plain, {"Authorization": f"Basic {base64.b64encode(secret.encode()).decode()}"}
-
-
 def _redirected(address: str, location: str, told: str) -> str:
     """Where a redirect leads; BadInput when that makes no sense or is less safe."""
     try:
-        following = urljoin(address, quote(location, safe=string.punctuation, encoding="latin-1"))
-        _public(following)
-        scheme = urlsplit(following).scheme
+        following = urljoin(address, location.encode("latin-1").decode())
     except ValueError:
-        scheme = ""
-    if not location or scheme == "":
+        following = ""
+    if not location or not _makes_sense(following):
         raise BadInput(f"{told}: the server redirects to an address that makes no sense")
-    if scheme != "https" and (scheme != "http" or urlsplit(address).scheme == "https"):
+    before, after = urlsplit(address).scheme, urlsplit(following).scheme
+    if after != "https" and (after != "http" or before == "https"):
         raise BadInput(
-            f"{told}: the server redirects from {urlsplit(address).scheme} to {_line(scheme)}, "
+            f"{told}: the server redirects from {before} to {_line(after)}, "
             "which is not followed; download the file yourself and name its path"
         )
     return following
 
 
+def _makes_sense(address: str) -> bool:
+    try:
+        requests.PreparedRequest().prepare_url(address, None)
+        return bool(urlsplit(address).hostname) and urlsplit(address).port != 0
+    except ValueError:
+        return False
+
+
 def _attempt(address: str, part: Path, settings: Ingest, told: str) -> None:
     """One connection, from where `part` ends."""
-    start = part.stat().st_size if part.exists() else 0
+    start = _size(part)
     version = part.with_name(part.name + ".version")
     headers = {"User-Agent": "Mozilla/5.0", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
         if version.exists():  # go on only if the server still has the same file
             headers["If-Range"] = version.read_text(encoding="latin-1")
-    try:
-        response = _open(address, headers, settings.download_timeout, told)
-    except urllib.error.HTTPError as error:
-        if error.code == 416 and start:  # nothing after the part's end
-            whole = (error.headers.get("Content-Range") or "").rpartition("/")[2]
-            if whole == str(start):
+    secret = [text.encode() for text in get_auth_from_url(address)]
+    with (
+        _Session(told) as session,
+        session.get(
+            address,
+            headers=headers,
+            auth=tuple(secret) if any(secret) else None,
+            timeout=settings.download_timeout,
+            stream=True,
+        ) as response,
+    ):
+        there = response.headers.get("Content-Range", f"bytes {start}-")
+        if response.status_code == 416 and start:  # nothing after the part's end
+            if there.endswith(f"/{start}"):
                 return
             part.unlink()
-            raise _Broken("the file has changed on the server") from error
-        raise
-    with response:
-        if start and not _goes_on(response, start):
+            raise _Broken("the file has changed on the server")
+        if response.status_code not in (200, 206):
+            raise requests.HTTPError(response=response)
+        if response.status_code == 200 or not there.startswith(f"bytes {start}-"):
             start = 0
-        length = response.length  # None: not told, or no number
-        total = start + length if length is not None else None
-        _check_size(total or 0, settings, told)
         validator = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
         if validator and not validator.startswith("W/"):
             version.write_text(validator, encoding="latin-1", errors="replace")
         else:
             version.unlink(missing_ok=True)
-        size = start
+        left = response.raw.length_remaining  # None: not told, or no number
+        _check_size(start + (left or 0), settings, told)
         with part.open("ab" if start else "wb") as file:
-            blocks = _blocks(response, settings.download_timeout)
-            count = total and -(-(total - start) // BLOCK)
-            for block in progress(blocks, total=count, label="download, MB"):
-                size += len(block)
-                _check_size(size, settings, told)
-                file.write(block)
-    if total is not None and size < total:
-        raise _Broken(f"the connection ended after {size} of {total} bytes")
+            blocks = _received(response, file, settings, told)
+            for _ in progress(blocks, total=left and left // BLOCK, label="download, MB"):
+                pass
     version.unlink(missing_ok=True)
 
 
-def _goes_on(response: http.client.HTTPResponse, start: int) -> bool:
-    """Whether it brings what follows the first `start` bytes."""
-    told = response.headers.get("Content-Range")
-    return response.status == 206 and (told is None or told.startswith(f"bytes {start}-"))
-
-
-def _blocks(response: http.client.HTTPResponse, timeout: float) -> Iterator[bytes]:
-    """The response in blocks of BLOCK bytes, the last one shorter; _Broken when it trickles."""
-    block = bytearray()
+def _received(
+    response: requests.Response, file: BinaryIO, settings: Ingest, told: str
+) -> Iterator[None]:
+    """Write what comes to the file; yields after each BLOCK. _Broken when it trickles."""
     began, got = time.monotonic(), 0
-    try:
-        while piece := response.read1(BLOCK - len(block)):
-            block += piece
-            got += len(piece)
-            if len(block) == BLOCK:
-                yield bytes(block)
-                block.clear()
-            passed = time.monotonic() - began
-            if passed > timeout:
-                if got < SLOWEST * passed:
-                    raise _Broken(f"only {got} bytes in {passed:.0f} s")
-                began, got = time.monotonic(), 0
-    except (OSError, http.client.HTTPException, _Broken):
-        yield bytes(block)  # what came is kept
-        raise
-    yield bytes(block)
+    while piece := response.raw.read1(BLOCK):
+        size = file.tell()
+        file.write(piece)
+        _check_size(size + len(piece), settings, told)
+        if size // BLOCK != (size + len(piece)) // BLOCK:
+            yield
+        got += len(piece)
+        passed = time.monotonic() - began
+        if passed > settings.download_timeout:
+            if got < SLOWEST * passed:
+                raise _Broken(f"only {got} bytes in {passed:.0f} s")
+            began, got = time.monotonic(), 0
 
 
 def _check_size(size: int, settings: Ingest, told: str) -> None:
@@ -265,13 +247,7 @@ def _check_size(size: int, settings: Ingest, told: str) -> None:
 
 def _check(path: Path, settings: Ingest, told: str) -> None:
     """Remove the file and raise BadInput when its checksum is another than asked for."""
-    if not settings.sha256:
-        return
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    if digest.hexdigest() != settings.sha256.lower():
+    if settings.sha256 and file_hash(path) != settings.sha256.lower():
         size = path.stat().st_size
         path.unlink()
         raise BadInput(

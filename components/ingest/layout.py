@@ -11,6 +11,7 @@ from components.ingest.naming import (
     NO_IMAGES,
     PART_NAME,
     SPLIT_WORD,
+    class_and_split,
     ending,
     example_of_label,
     folded,
@@ -24,7 +25,9 @@ from components.runtime.schema import BadInput
 from components.runtime.text import printable
 
 Names = tuple[str, ...]  # the parts of a path
-Labels = dict[str, tuple[str, str]]  # label and split by path
+Labels = dict[str, tuple[str, str]]  # label and split by path; no label: of a split without any
+Folders = dict[str, "Folders"]  # the folders in a folder, by name
+Rules = dict[Names, "Rule"]  # by the folder that they hold for
 
 
 class File(NamedTuple):
@@ -57,21 +60,6 @@ class Asked(NamedTuple):
         return BadInput(f"{self.told}: {printable(problem)}")
 
 
-class Folders(dict[str, "Folders"]):
-    """The folders in a folder, by name."""
-
-    def unwrapped(self) -> tuple[Names, Folders]:
-        """The chain of single folders on top, and the first level below that has several."""
-        chain, folders = [], self
-        while len(folders) == 1:
-            ((name, inner),) = folders.items()
-            if not inner:
-                break
-            chain.append(name)
-            folders = inner
-        return tuple(chain), folders
-
-
 class Rule(NamedTuple):
     """What lies below a folder."""
 
@@ -90,18 +78,13 @@ def find_labels(
     say which.
     """
     parts = {path: tuple(path.split("/")) for path in paths}
-    top, folders = _tree(parts).unwrapped()
+    top, folders = _unwrapped(_tree(parts))
     rules = _Reading(asked, folders, list(parts)).rules(layout)
     found = _apply({(*top, *names): rule for names, rule in rules.items()}, parts)
-    found = merge_alike(found, asked, alike)
     needed = "a sub-folder with images for each class"
-    if not found:
-        example, label = example_of_label(parts)
-        if example:
-            command = asked._replace(source="names").command()
-            needed += f"; if the labels are in the file names, as {label} in {example}: {command}"
-    check_splits(found, asked, needed, "class folder")
-    return found
+    if not found and (hint := _labels_in_names_of(parts, asked)):
+        needed += f"; {hint}"
+    return settled(found, asked, alike, needed, "class folder")
 
 
 def labels_in_names(paths: Iterable[str], asked: Asked, pattern: str | None, alike: str) -> Labels:
@@ -110,21 +93,51 @@ def labels_in_names(paths: Iterable[str], asked: Asked, pattern: str | None, ali
     Folders count only as splits. The label is empty below a split's folder that has no labels.
     """
     labels = {path: label_in_name(path, pattern) for path in paths}
-    top, folders = _tree(labels).unwrapped()
+    top, folders = _unwrapped(_tree(labels))
     splits, depth = splits_in(folders), len(top)
-    of_path = {p: splits.get((*p.split("/")[:-1], "", "")[depth], "") for p in labels}
-    told = Counter(of_path[path] for path, label in labels.items() if label)
-    if not ready_made(of_path.values()):
-        of_path = dict.fromkeys(of_path, "")
-    kept = {path: split if ready_made(told) else "" for path, split in of_path.items()}
-    found = {path: (label, kept[path]) for path, label in labels.items() if label}
-    aside = {path: ("", split) for path, split in of_path.items() if split and not told[split]}
-    found = merge_alike(found, asked, alike)
-    check_splits(found, asked, "two classes; say where the names have them: ingest.pattern=...")
-    return found | aside
+    if not ready_made(splits.values()):
+        splits = {}
+    found = {}
+    for path, label in labels.items():
+        folder = path.split("/")[:-1][depth : depth + 1]
+        found[path] = label, splits.get("".join(folder), "")
+    needed = "two classes; say where the names have them: ingest.pattern=..."
+    return settled(found, asked, alike, needed)
 
 
-def merge_alike(found: Labels, asked: Asked, alike: str) -> Labels:
+def settled(found: Labels, asked: Asked, alike: str, needed: str, what: str = "label") -> Labels:
+    """What is found, as one dataset: with the same classes in each split, or without splits.
+
+    Without a label only those stay that are of a split that has none at all. BadInput without two
+    classes, or when splits differ in theirs; in words, `what` tells the class, and is `needed`.
+    """
+    labelled = {path: both for path, both in found.items() if both[0]}
+    splits = {split for _, split in labelled.values()}
+    aside = {p: ("", split) for p, (_, split) in found.items() if split and split not in splits}
+    if not ready_made(splits):
+        labelled = {path: (label, "") for path, (label, _) in labelled.items()}
+    elif lacking := [path for path, (_, split) in labelled.items() if not split]:
+        raise asked.refusal(f"{lacking[0]} has no split, but others have")
+    labelled = _merge_alike(labelled, asked, alike)
+    classes = defaultdict(set)
+    for label, split in labelled.values():
+        classes[split].add(label)
+    labels = set().union(*classes.values())
+    if len(labels) < 2:
+        seen = f"one {what} with files, {min(labels)}" if labels else f"no {what}s"
+        raise asked.refusal(f"found {seen}; it needs {needed}")
+    first = "train" if "train" in classes else min(classes)
+    for split in sorted(classes):
+        if differing := sorted(classes[first] ^ classes[split]):
+            folders = [_above(labelled, name) for name in (first, split)]
+            raise asked.refusal(
+                f"{folders[0]} and {folders[1]} differ in the {what}s "
+                f"{', '.join(differing)}; both need the same ones"
+            )
+    return labelled | aside
+
+
+def _merge_alike(found: Labels, asked: Asked, alike: str) -> Labels:
     """Labels that differ only in case, spaces or Unicode form made one, if `alike` says so.
 
     BadInput where it says that this is to be asked.
@@ -148,12 +161,20 @@ def merge_alike(found: Labels, asked: Asked, alike: str) -> Labels:
 
 def empty_classes(found: Labels, empty: Iterable[str]) -> list[str]:
     """Which of the folders without files would be class folders by where they are."""
-    parents = set()
-    for path, (label, _) in found.items():
-        names = path.split("/")[:-1]
-        if label in names:
-            parents.add("/".join(names[: names.index(label)]))
+    parents = {_above_label(path, label) for path, (label, _) in found.items()} - {None}
     return [folder for folder in empty if folder.rpartition("/")[0] in parents]
+
+
+def _above(found: Labels, split: str) -> str:
+    """The folder of a split's classes; the split's name where they have none in common."""
+    folders = {_above_label(path, label) for path, (label, of) in found.items() if of == split}
+    return f"{min(filter(None, folders))}/" if any(folders) else split
+
+
+def _above_label(path: str, label: str) -> str | None:
+    """The folder of the folder with the label; None: there is no such."""
+    names = path.split("/")[:-1]
+    return "/".join(names[: names.index(label)]) if label in names else None
 
 
 class _Reading:
@@ -161,87 +182,87 @@ class _Reading:
 
     def __init__(self, asked: Asked, folders: Folders, paths: list[str]) -> None:
         self.asked, self.folders, self.paths = asked, folders, paths
-        self.inner = {name: inner.unwrapped() for name, inner in folders.items()}
+        self.inner = {name: _unwrapped(inner) for name, inner in folders.items()}
         self.splits = splits_in(folders)
+        self.split_below = [  # they hold nothing but folders of splits
+            name
+            for name, inner in folders.items()
+            if len(found := splits_in(inner)) == len(inner) and ready_made(found.values())
+        ]
 
-    def rules(self, layout: str) -> dict[Names, Rule]:
+    def rules(self, layout: str) -> Rules:
         """Rules by the folders that they hold for."""
         if layout == "auto":
+            if mixed := self._mixed():
+                return mixed
             self._refuse_ambiguous()
             layout = "subfolders" if ready_made(self.splits.values()) else "classes"
         return self._below() if layout == "subfolders" else self._classes()
 
-    def _classes(self) -> dict[Names, Rule]:
+    def _classes(self) -> Rules:
         """The folders are the classes; splits may be below each."""
-        inner = {name: splits_in(folders) for name, folders in self.folders.items()}
-        if not inner or len(self._split_below()) < len(inner):
+        if not self.folders or len(self.split_below) < len(self.folders):
             return {(): Rule(None, "")}
-        first, *others = inner
-        for name in others:
-            if set(inner[name].values()) != set(inner[first].values()):
-                raise self.asked.refusal(
-                    f"{first}/ has the split folders {listed(inner[first])}, {name}/ has "
-                    f"{listed(inner[name])}; both need the same ones"
-                )
         return {
             (name, part): Rule(name, split)
-            for name, parts in inner.items()
-            for part, split in parts.items()
+            for name, inner in self.folders.items()
+            for part, split in splits_in(inner).items()
         }
 
-    def _below(self) -> dict[Names, Rule]:
+    def _below(self) -> Rules:
         """The folders are splits, or parts without a meaning; the classes are below them."""
-        if not self.splits:
-            return {(name, *chain): Rule(None, "") for name, (chain, _) in self.inner.items()}
-        trained = [f for name, split in self.splits.items() if split == "train"
-                   for f in self.inner[name][1]]  # fmt: skip
-        classes = set(map(folded, trained))
         rules = {}
-        for name, split in self.splits.items():
+        of_train = [n for n, split in self.splits.items() if split == "train"]
+        classes = {folded(label) for name in of_train for label in self.inner[name][1]}
+        for name, split in (self.splits or dict.fromkeys(self.folders, "")).items():
             chain, folders = self.inner[name]
-            other = len(folders) < 2 and not classes & set(map(folded, folders))
-            if split != "train" and other:
-                rules[name,] = Rule("", split)
-            else:
+            if split in ("", "train") or len(folders) > 1 or classes & set(map(folded, folders)):
                 rules[(name, *chain)] = Rule(None, split)
-        if not ready_made(rule.split for rule in rules.values() if rule.label is None):
-            rules = {n: r if r.label == "" else Rule(None, "") for n, r in rules.items()}
+            else:
+                rules[name,] = Rule("", split)
         return rules
 
-    def _split_below(self) -> list[str]:
-        """The folders that hold nothing but folders of splits."""
-        return [
-            name
-            for name, inner in self.folders.items()
-            if len(splits := splits_in(inner)) == len(inner) and ready_made(splits.values())
-        ]
+    def _mixed(self) -> Rules:
+        """Where each folder's name has a class and a split, as cat_train has; else empty."""
+        rules = {(name,): Rule(*class_and_split(name)) for name in self.folders}
+        splits = defaultdict(set)
+        for label, split in rules.values():
+            splits[label].add(split)
+        first = next(iter(splits.values()), set())
+        alike = all(one == first for one in splits.values())
+        return rules if len(splits) > 1 and alike and ready_made(first) else {}
 
     def _refuse_ambiguous(self) -> None:
         """BadInput where the folders' names have two meanings, with the commands for both."""
+        held = {name: set(folders) for name, (_, folders) in self.inner.items()}
+        below = set().union(*held.values())
+        shared = below.intersection(*held.values())
+        lone = [name for name in self.splits if held[name] == below and len(below) > 1]
+        parts = {self._part_of(name) for name in self.folders}
         if len(self.folders) < 2:
             return
-        held = {name: set(folders) for name, (_, folders) in self.inner.items()}
-        shared = set.intersection(*held.values())
-        kinds = {self._part_of(name) for name in self.folders}
         if ready_made(self.splits.values()):
             if not any(held[name] for name, split in self.splits.items() if split == "train"):
                 self._refuse_flat()
-        elif split := self._split_below():
-            self._refuse_copies()
-            if others := self.folders.keys() - set(split):
-                self._refuse(
-                    f"differ: {split[0]} has splits, {min(others)} has none", held[split[0]]
-                )
-        elif copies := [name for name in held if len(held[name] & held.keys()) > 1]:
-            self._refuse_copy(copies[0], held[copies[0]] & held.keys())
+        elif copies := {n: copied for n in held if len(copied := self._copied(n)) > 1}:
+            self._refuse_copy(*next(iter(copies.items())))
+        elif len(self.split_below) == len(self.folders):
+            return
         elif len(shared) > 1:
             self._refuse(f"all have the sub-folders {listed(shared)}", shared)
-        elif "" not in kinds and (len(kinds) > 1 or kinds == {"part"}):
-            if below := set.union(*held.values()):
+        elif odd := self.split_below or lone:
+            self._refuse(f"are not alike, as {odd[0]} has {listed(held[odd[0]])}", held[odd[0]])
+        elif "" not in parts and (len(parts) > 1 or parts == {"part"}):
+            if below:
                 self._refuse("look like parts of one set", below)
             self._refuse_flat()
-        elif lone := [name for name in self.splits if self._holds_the_classes(name, held)]:
-            self._refuse(f"are not all splits, but {lone[0]} looks like one", held[lone[0]])
+
+    def _copied(self, name: str) -> set[str]:
+        """The folders in a folder that make it a set of its own: the same in each of its splits, or
+        the same as beside it."""
+        if name in self.split_below:
+            return set.intersection(*(set(_unwrapped(f)[1]) for f in self.folders[name].values()))
+        return set(self.inner[name][1]) & self.folders.keys()
 
     def _part_of(self, name: str) -> str:
         """The split that a name speaks of, `part` for a nameless one; empty: of neither."""
@@ -249,50 +270,40 @@ class _Reading:
         nameless = "part" if PART_NAME.fullmatch(name.lower()) else ""
         return self.splits.get(name) or spoken or nameless
 
-    def _holds_the_classes(self, name: str, held: Mapping[str, set[str]]) -> bool:
-        others = [folders for other, folders in held.items() if other != name]
-        return len(held[name]) > 1 and all(folders <= held[name] for folders in others)
-
     def _refuse(self, seen: str, inner: Iterable[str]) -> None:
-        raise self.asked.refusal(
-            f"the folders {listed(self.folders)} {seen}; "
-            f"if {listed(inner)} are the classes: {self.asked.command('ingest.layout=subfolders')}"
-            f"; if {listed(self.folders)} are: {self.asked.command('ingest.layout=classes')}"
-        )
+        command = self.asked.command("ingest.layout=subfolders")
+        other = f"if {listed(inner)} are the classes: {command}"
+        raise self._question(f"the folders {listed(self.folders)} {seen}", other, "are")
 
     def _refuse_flat(self) -> None:
-        example, label = example_of_label(self.paths)
-        if example:
-            other = f"if the labels are in the file names, as {label} in {example}: "
-            other += self.asked._replace(source="names").command()
-        else:
+        other = _labels_in_names_of(self.paths, self.asked)
+        if not other:
             tables = (path for path in self.paths if ending(path) in (".csv", ".tsv"))
             told = f"{self.asked.told.rstrip('/')}/{next(tables, 'labels.csv')}"
             other = f"if a table has the labels: {Asked(told, 'table').command()}"
-        raise self.asked.refusal(
-            f"the folders {listed(self.folders)} look like splits, but have no class folders; "
-            f"{other}; if {listed(self.folders)} are the classes: "
-            f"{self.asked.command('ingest.layout=classes')}"
-        )
+        seen = f"the folders {listed(self.folders)} look like splits, but have no class folders"
+        raise self._question(seen, other)
 
-    def _refuse_copies(self) -> None:
-        """Several folders, each with splits that have class folders of their own."""
-        for name, inner in self.folders.items():
-            below = [set(folders.unwrapped()[1]) for folders in inner.values()]
-            if below and len(shared := set.intersection(*below)) > 1:
-                self._refuse_copy(name, shared, f" in {listed(inner)}")
-
-    def _refuse_copy(self, name: str, inner: Iterable[str], where: str = "") -> None:
+    def _refuse_copy(self, name: str, copied: Iterable[str]) -> None:
         one = self.asked._replace(told=f"{self.asked.told.rstrip('/')}/{name}")
-        raise self.asked.refusal(
-            f"{name}/ is beside {listed(self.folders.keys() - {name})} and has the folders "
-            f"{listed(inner)}{where}; to take {name} alone: {one.command()}; "
-            f"if {listed(self.folders)} are the classes: "
-            f"{self.asked.command('ingest.layout=classes')}"
-        )
+        beside = listed(self.folders.keys() - {name})
+        seen = f"{name}/ is beside {beside} and has the folders {listed(copied)}"
+        raise self._question(seen, f"to take {name} alone: {one.command()}")
+
+    def _question(self, seen: str, other: str, are: str = "are the classes") -> BadInput:
+        classes = self.asked.command("ingest.layout=classes")
+        return self.asked.refusal(f"{seen}; {other}; if {listed(self.folders)} {are}: {classes}")
 
 
-def _apply(rules: Mapping[Names, Rule], parts: Mapping[str, Names]) -> Labels:
+def _labels_in_names_of(paths: Iterable[str], asked: Asked) -> str:
+    """The command where names of files seem to have the labels; else empty."""
+    example, label = example_of_label(paths)
+    command = asked._replace(source="names").command()
+    seen = f"if the labels are in the file names, as {label} in {example}: {command}"
+    return seen if example else ""
+
+
+def _apply(rules: Rules, parts: Mapping[str, Names]) -> Labels:
     lengths = sorted({len(names) for names in rules}, reverse=True)
     found = {}
     for path, names in parts.items():
@@ -304,44 +315,21 @@ def _apply(rules: Mapping[Names, Rule], parts: Mapping[str, Names]) -> Labels:
     return found
 
 
-def check_splits(found: Labels, asked: Asked, needed: str, what: str = "label") -> None:
-    """BadInput without two classes, or when splits differ in theirs.
-
-    In words, `what` tells the class, and is `needed`.
-    """
-    classes = defaultdict(set)
-    for label, split in found.values():
-        if label:
-            classes[split].add(label)
-    labels = set().union(*classes.values())
-    if len(labels) < 2:
-        seen = f"one {what} with files, {min(labels)}" if labels else f"no {what}s"
-        raise asked.refusal(f"found {seen}; it needs {needed}")
-    first = "train" if "train" in classes else min(classes)
-    for split in sorted(classes):
-        if differing := sorted(classes[first] ^ classes[split]):
-            folders = [_above(found, name) for name in (first, split)]
-            raise asked.refusal(
-                f"{folders[0]} and {folders[1]} differ in the {what}s "
-                f"{', '.join(differing)}; both need the same ones"
-            )
-
-
-def _above(found: Labels, split: str) -> str:
-    """The folder of a split's classes; the split's name where they have none in common."""
-    for path, (label, of) in found.items():
-        names = path.split("/")
-        if of == split and label in names:
-            return "/".join(names[: names.index(label)]) + "/"
-    return split
-
-
 def _tree(paths: Iterable[str]) -> Folders:
     """The folders of the files that may be images."""
-    tree = Folders()
+    tree: Folders = {}
     for path in paths:
         if ending(path) not in NO_IMAGES:
             folders = tree
             for name in path.split("/")[:-1]:
-                folders = folders.setdefault(name, Folders())
+                folders = folders.setdefault(name, {})
     return tree
+
+
+def _unwrapped(folders: Folders) -> tuple[Names, Folders]:
+    """The chain of single folders on top, and the first level below that has several."""
+    chain: Names = ()
+    while len(folders) == 1 and any(folders.values()):
+        ((name, folders),) = folders.items()
+        chain += (name,)
+    return chain, folders

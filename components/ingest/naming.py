@@ -19,6 +19,9 @@ WORDS = {
 SPLIT_WORD = {word: split for split, words in WORDS.items() for word in words.split()}
 FILLER = "data|folder|images?|imgs?|photos?|pictures?|pics?|sets?|splits?|samples?"
 SPLIT_NAME = re.compile(f"(?:{FILLER})*?({'|'.join(SPLIT_WORD)})(?:{FILLER})*")
+CLASS_AND_SPLIT = re.compile(
+    f"({'|'.join(SPLIT_WORD)})[\\W_]+(.+)|(.+?)[\\W_]+({'|'.join(SPLIT_WORD)})", re.IGNORECASE
+)
 PART_NAME = re.compile(  # fold1, Part B, 3rd_split
     r"(k?[-_ ]?fold|cv|split|part|partition|batch|chunk|subset|shard)[-_ .]*(\d+|[a-z])"
     r"|\d+(st|nd|rd|th)?[-_ .]*(fold|split|part|partition|batch|chunk|subset|shard)"
@@ -47,6 +50,15 @@ def split_of(name: str, shared: frozenset[str] = frozenset()) -> str:
     return SPLIT_WORD[match[1]] if match else ""
 
 
+def class_and_split(name: str) -> tuple[str, str]:
+    """`dog` and `train` of a folder named dog_train or train-dog; empty: its name has not both."""
+    match = CLASS_AND_SPLIT.fullmatch(name)
+    if not match:
+        return "", ""
+    first, label, other_label, last = match.groups()
+    return label or other_label, SPLIT_WORD[(first or last).lower()]
+
+
 def label_in_name(name: str, pattern: str | None = None) -> str:
     """The label in a file's name or path; empty: there is none.
 
@@ -65,15 +77,10 @@ def label_in_name(name: str, pattern: str | None = None) -> str:
 
 def _without_number(stem: str) -> str:
     """What stands before the number at the end, and before what parts them; empty: no letter."""
-    end = len(stem)
-    for between in (_separates, str.isdecimal, _separates):
-        while end and between(stem[end - 1]):
-            end -= 1
-    return stem[:end] if any(map(str.isalpha, stem[:end])) else ""
-
-
-def _separates(letter: str) -> bool:
-    return not letter.isalnum() and unicodedata.category(letter)[0] != "M"  # an accent, a vowel
+    digits = "".join(filter(str.isdecimal, stem))
+    apart = "".join(letter for letter in stem if unicodedata.category(letter)[0] in "CPSZ")
+    label = stem.rstrip(apart).rstrip(digits).rstrip(apart)
+    return label if any(map(str.isalpha, label)) else ""
 
 
 @functools.cache

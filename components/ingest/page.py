@@ -18,6 +18,7 @@ def report(logger: Any, folder: Path) -> None:
     rows = [["verdict", verdict.replace("_", " "), n] for verdict, n in info["verdicts"].items()]
     rows += [["left out as", kind, n] for kind, n in info["reasons"].items()]
     rows += [["groups of", "near duplicates", info["near_duplicate_groups"]]]
+    rows += [["note", note, ""] for note in info.get("notes", [])]
     report_table(logger, "audit", "verdicts and reasons", ["", "", "files"], rows)
     told = [image for image in load_images(folder) if image.verdict != FINE]
     told.sort(key=lambda image: image.verdict != LEFT_OUT)

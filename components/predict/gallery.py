@@ -11,6 +11,7 @@ import numpy as np
 
 from components.imaging.decoding import decode_rgb
 from components.imaging.html import as_data, page
+from components.runtime.text import printable
 
 TEMPLATE = Path(__file__).with_name("gallery.html.jinja")
 SHOWN = 240  # photos at most, so that the page stays below a few megabytes
@@ -53,13 +54,13 @@ class Gallery:
         """One more file without a prediction."""
         self.unread_count += 1
         if len(self.unread) < NAMED:
-            self.unread.append((_printable(path), problem))
+            self.unread.append((printable(path), problem))
 
     def write(self, file: TextIO, about: dict[str, Any]) -> None:
         """The page; `about` is what it says of the model: name, temperature, evaluation, ..."""
         values = about | {
             "photos": [
-                row._asdict() | {"path": _printable(row.path), "source": _thumbnail(row.path)}
+                row._asdict() | {"path": printable(row.path), "source": _thumbnail(row.path)}
                 for row in sorted(self.rows, reverse=True)
             ],
             "total": self.counts.total(),
@@ -76,7 +77,3 @@ def _thumbnail(path: str) -> str:
         return as_data(decode_rgb(Path(path).read_bytes(), 2 * SIDE), SIDE, "WEBP")
     except Exception:  # it may have changed into anything
         return ""
-
-
-def _printable(path: str) -> str:
-    return path.encode("utf-8", "backslashreplace").decode()  # a name need not be valid UTF-8

@@ -19,11 +19,11 @@ FILE, RUN, METRICS = "model.keras", "stages.json", "metrics.json"
 
 
 class Found(NamedTuple):
-    """A model's folder, with `model.keras`, and the evaluation of this model as far as known."""
+    """A model's folder, with `model.keras`, and the evaluation of this model where one is known."""
 
     folder: Path
     name: str  # its reference, or where it lies
-    info: dict[str, Any]  # what model.json says; empty where there is none
+    info: dict[str, Any]  # what model.json says; empty where none can be read
     evaluation: str  # reference or folder; empty for none
     metrics: dict[str, Any]  # of the evaluation
 
@@ -63,7 +63,7 @@ def find_model(model: str, store: Store) -> Found:
         folder, name = store.fetch(model), model
     if not (folder / FILE).is_file():
         raise BadInput(f"model={model}: is no model, but something else that a run made")
-    info = read_json(folder / "model.json") if (folder / "model.json").is_file() else {}
+    info = _read(folder / "model.json")
     content = info.get("content", "")
     return Found(folder, name, info, *_evaluation(content, evaluation, run, store))
 
@@ -87,7 +87,7 @@ def _in_use(model: str, store: Store) -> tuple[str, str]:
 def _of_run(run: Path, model: str, store: Store) -> tuple[Path, str]:
     """The folder of the model that a run trained, or started from, and its evaluation."""
     try:
-        made = {step["stage"]: step["reference"] for step in read_json(run / RUN)}
+        made = {step["stage"]: str(step["reference"]) for step in read_json(run / RUN)}
     except (OSError, ValueError, KeyError, TypeError):
         raise BadInput(f"model={model}: its {RUN} is damaged; name the model itself") from None
     evaluation = made.get("evaluate", "")
@@ -118,14 +118,23 @@ def _fetch(reference: str, run: Path | None, store: Store) -> Path:
     return store.fetch(reference)
 
 
+def _read(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty where there is none that can be read."""
+    try:
+        content = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def _evaluation(
     content: str, preferred: str, run: Path | None, store: Store
 ) -> tuple[str, dict[str, Any]]:
     """An evaluation of the model of that content: the preferred one if it is, else the newest."""
     for reference in (preferred, store.evaluation_of(content)):
         try:
-            metrics = read_json(_fetch(reference, run, store) / METRICS) if reference else {}
-        except (BadInput, OSError, ValueError):
+            metrics = _read(_fetch(reference, run, store) / METRICS) if reference else {}
+        except BadInput:
             continue  # gone: a model needs none to predict
         if metrics and metrics.get("model") in (content, None):
             return reference, metrics

@@ -41,9 +41,31 @@ class Classifier:
             input_signature=[shape],
         )
 
+        self._stored = tf.function(
+            self._through_jpeg, input_signature=[tf.TensorSpec(shape.shape, tf.uint8)]
+        )
+
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """[B, C] float32 probabilities of [B, size, size, 3] images."""
         return self._forward(tf.cast(images, tf.float32)).numpy()
+
+    def stored(self, images: np.ndarray) -> np.ndarray:
+        """What the dataset's encoding would leave of images [B, size, size, 3] uint8.
+
+        To the bit what `as_trained` does with Pillow.
+        """
+        if self.recipe.format == "png":
+            return images
+        return self._stored(images).numpy()
+
+    def _through_jpeg(self, images: tf.Tensor) -> tf.Tensor:
+        def encode(image: tf.Tensor) -> tf.Tensor:
+            return tf.image.adjust_jpeg_quality(
+                image, self.recipe.quality, dct_method="INTEGER_ACCURATE"
+            )
+
+        with tf.device("CPU:0"):
+            return tf.map_fn(encode, images)
 
 
 def _divide_logits(network: keras.Model, temperature: float) -> None:

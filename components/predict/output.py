@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import errno
 import json
 import os
@@ -15,6 +14,7 @@ from typing import TextIO
 import numpy as np
 
 from components.runtime.schema import BadInput
+from components.runtime.spreadsheet import Table
 
 Write = Callable[[str, str, np.ndarray], None]  # path, predicted, probabilities
 
@@ -55,7 +55,7 @@ def opened(name: str, parameter: str) -> Iterator[TextIO]:
 
 def csv_rows(file: TextIO, classes: list[str]) -> Write:
     """Columns path, predicted and each class; the header comes with the first row."""
-    table = csv.writer(file, lineterminator="\n")
+    table = Table(file)
     header = [["path", "predicted", *classes]]
 
     def write(path: str, predicted: str, probabilities: np.ndarray) -> None:

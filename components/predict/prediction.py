@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -18,6 +16,7 @@ import numpy as np
 
 from components.predict.network import Classifier
 from components.predict.photos import USUAL, Limits, Photo, read_photos
+from components.runtime.parallel import in_order, usable_cpus
 
 THREADS_AT_MOST = 16  # beyond it they wait for Python's lock
 
@@ -42,8 +41,9 @@ def predict_images(
     Memory holds `workers` + 2 batches, however many paths there are. `workers` is a number of
     threads; 0 takes two for each CPU, so that one is ready while another waits for the disk.
     """
-    workers = workers or min(2 * _cpus(), THREADS_AT_MOST)
-    read = functools.partial(read_photos, classifier.recipe, limits=limits)
+    workers = workers or min(2 * usable_cpus(), THREADS_AT_MOST)
+    unstored = classifier.recipe._replace(format="png")  # `_predict` does the rest, in batches
+    read = functools.partial(read_photos, unstored, limits=limits)
     for batch, photos in _read_ahead(read, _batches(paths, batch_size), workers):
         probabilities = iter(_predict(classifier, photos))
         for path, photo in zip(batch, photos, strict=True):
@@ -54,16 +54,8 @@ def _read_ahead(
     read: Callable[[list[str]], list[Photo]], batches: Iterator[list[str]], workers: int
 ) -> Iterator[tuple[list[str], list[Photo]]]:
     pool = ThreadPoolExecutor(workers)
-    waiting: deque = deque()
     try:
-        for batch in batches:
-            waiting.append((batch, pool.submit(read, batch)))
-            if len(waiting) > workers + 1:
-                batch, photos = waiting.popleft()
-                yield batch, photos.result()
-        while waiting:
-            batch, photos = waiting.popleft()
-            yield batch, photos.result()
+        yield from in_order(pool, read, batches, workers + 1)
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -73,14 +65,9 @@ def _predict(classifier: Classifier, photos: list[Photo]) -> np.ndarray:
     pixels = b"".join(photo.pixels for photo in photos)
     shape = (-1, classifier.recipe.size, classifier.recipe.size, 3)
     images = np.frombuffer(pixels, np.uint8).reshape(shape)
-    return classifier(images) if len(images) else np.empty((0, len(classifier.classes)))
-
-
-def _cpus() -> int:
-    """Which this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    if not len(images):
+        return np.empty((0, len(classifier.classes)))
+    return classifier(classifier.stored(images))
 
 
 def _batches(paths: Iterable[str], size: int) -> Iterator[list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 import logging
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from components.imaging.dataset import (
+    COLUMNS,
     LEFT_OUT,
     PLACE,
     SPLITS,
@@ -26,7 +28,7 @@ from components.imaging.dataset import (
     save_info,
 )
 from components.imaging.preview import write_preview
-from components.preprocess.images import Stored, process_images
+from components.preprocess.images import process_images
 from components.preprocess.parameters import Preprocess
 from components.preprocess.splits import assign
 from components.runtime.parallel import chunked, count_workers, map_ordered
@@ -60,7 +62,15 @@ def build_part(
     planned = list(_files(kept, settings.images_per_file))[part::parts]
     images, files = _pack(raw, folder, planned, settings)
     left_out = [(image.path, image.reason) for image in crossing] if part == 0 else []
-    return _finish(folder, images, left_out, files, raw_info, settings)
+    about = {
+        "name": raw_info["name"],
+        "classes": raw_info["classes"],
+        "image_size": [settings.image_size, settings.image_size],
+        "raw": raw_info["content"],
+        "notes": raw_info.get("notes", []),
+        "parameters": recorded_parameters(settings),
+    }
+    return _write(folder, images, left_out, files, about)
 
 
 def merge_parts(parts: list[Path], folder: Path) -> dict[str, Any]:
@@ -130,9 +140,10 @@ def _pack(
     """
     todo = [image for _, _, images in planned for image in images]
     workers = count_workers(settings.workers, map(_size, todo))
-    stored = progress(
-        _process_all(raw, todo, settings, workers), total=len(todo), label="preprocess"
-    )
+    function = functools.partial(process_images, raw, settings)
+    chunks = map_ordered(function, chunked(todo, _size), workers)
+    made = itertools.chain.from_iterable(stored for _, stored in chunks)
+    stored = progress(made, total=len(todo), label="preprocess")
     suffix = {"jpeg": "jpg", "png": "png"}[settings.format]
     rows, files = [], {}
     for split, number, images in planned:
@@ -140,43 +151,20 @@ def _pack(
             for image in images:
                 data, problem = next(stored)
                 if problem:
-                    raise BadInput(f"{image.path}: {problem}, though ingest could; run again")
+                    raise BadInput(
+                        f"{image.path}: {problem}, but ingest has read it; run again to see it anew"
+                    )
                 shard, offset, size = writer.add(f"{image.sha256}.{suffix}", data)
-                rows.append(image._replace(shard=shard, offset=offset, size=size))
+                rows.append(
+                    image._replace(verdict="", reason="", shard=shard, offset=offset, size=size)
+                )
         files.update(writer.files)
     return rows, files
-
-
-def _process_all(
-    raw: Path, images: list[Image], settings: Preprocess, workers: int
-) -> Iterator[Stored]:
-    function = functools.partial(process_images, raw, settings)
-    for _, stored in map_ordered(function, chunked(images, _size), workers):
-        yield from stored
 
 
 def _size(image: Image) -> int:
     """About how many bytes the original has: a JPEG takes a quarter of a byte a pixel."""
     return image.size or image.width * image.height // 4
-
-
-def _finish(
-    folder: Path,
-    images: list[Image],
-    left_out: list[tuple[str, str]],
-    files: dict[str, str],
-    raw_info: dict[str, Any],
-    settings: Preprocess,
-) -> dict[str, Any]:
-    about = {
-        "name": raw_info["name"],
-        "classes": raw_info["classes"],
-        "image_size": [settings.image_size, settings.image_size],
-        "raw": raw_info["content"],
-        "notes": raw_info.get("notes", []),
-        "parameters": recorded_parameters(settings),
-    }
-    return _write(folder, images, left_out, files, about)
 
 
 def _write(
@@ -211,7 +199,9 @@ def _content(images: list[Image], reader: ShardReader, info: dict[str, Any]) -> 
     """The hash of all that training reads, in whichever tar file it lies."""
     about = [info["classes"], info["image_size"], info["parameters"]["resize"]]
     digest = hashlib.sha256(json.dumps(about).encode())
+    columns = [Image._fields.index(name) for name in COLUMNS["processed"]]
+    told = [place for place in columns if place < PLACE]
     for image in images:
-        row = "\0".join(map(str, image[:PLACE])).encode("utf-8", "surrogateescape")
+        row = "\0".join(str(image[place]) for place in told).encode("utf-8", "surrogateescape")
         digest.update(row + hashlib.sha256(reader.read(image)).digest())
     return digest.hexdigest()

@@ -11,7 +11,7 @@ from components.imaging import dataset
 from components.imaging.decoding import Recipe, make_stored
 from components.preprocess.parameters import Preprocess
 
-Stored = tuple[bytes, str]  # the encoded image, or b"" and why it is left out
+Stored = tuple[bytes, str]  # the encoded image, or b"" and why there is none
 
 
 def process_images(raw: Path, settings: Preprocess, images: list[dataset.Image]) -> list[Stored]:
@@ -27,6 +27,6 @@ def process_images(raw: Path, settings: Preprocess, images: list[dataset.Image])
                     raise OSError("the file has changed since ingest")
                 # Without a limit: ingest has judged these very bytes by its max_megapixels.
                 stored.append((make_stored(data, recipe, math.inf), ""))
-            except Exception as error:  # ingest let it pass, but one image must not end the run
-                stored.append((b"", f"{type(error).__name__}: {error}"))
+            except Exception as error:  # told with its path where the results come together
+                stored.append((b"", getattr(error, "strerror", None) or str(error)))
     return stored

@@ -100,11 +100,6 @@ def needed_by(packages: Iterable[str]) -> bool:
     return not {"keras", "tensorflow"}.isdisjoint(packages)
 
 
-def told(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:
-    """How a setting differs, in words."""
-    return f"{name} {old.get(name, 'unset')} -> {new.get(name, 'unset')}"
-
-
 def hold(planned: Mapping[str, str], stage: str) -> None:
     """Make the settings hold that the step was planned with, before TensorFlow is imported.
 

@@ -15,18 +15,15 @@ from typing import Any
 SEAL = "sealed.json"  # what every other file of a published folder was when it was published
 CHECKED = ".checked.json"  # when a file was last found to be as sealed; no part of the seal
 TICK = 2e9  # ns: a file that changed less long ago may change again without another time stamp
-FICLONE = 0x40049409  # Linux: share the blocks of two files until one of them is written
 
 
 def file_hash(path: Path) -> str:
     """sha256 of a file's bytes, in hex."""
+    digest = hashlib.sha256()  # not `hashlib.file_digest`, which Python 3.10 has not
     with path.open("rb") as file:
-        if hasattr(hashlib, "file_digest"):
-            return hashlib.file_digest(file, "sha256").hexdigest()
-        digest = hashlib.sha256()  # Python 3.10
         while block := file.read(1 << 20):
             digest.update(block)
-        return digest.hexdigest()
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager
@@ -68,21 +65,9 @@ def read_json(path: Path) -> Any:
 
 
 def copy(source: Path, target: Path) -> None:
-    """A copy that can be written without touching the source; of no size where that is possible."""
+    """A copy, whole or not at all, that can be written without touching the source."""
     with written(target) as temporary:
-        if not _cloned(source, temporary):
-            shutil.copyfile(source, temporary)
-
-
-def _cloned(source: Path, target: Path) -> bool:
-    try:
-        import fcntl
-
-        with source.open("rb") as old, target.open("wb") as new:
-            fcntl.ioctl(new, FICLONE, old.fileno())
-    except (ImportError, OSError):  # another system, or a file system that shares nothing
-        return False
-    return True
+        shutil.copyfile(source, temporary)
 
 
 def seal(folder: Path, content: str, apart: tuple[str, ...]) -> str:

@@ -15,24 +15,20 @@ def locked(file: Path, waits: Callable[[], None] = lambda: None) -> Iterator[Non
     file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(file)
     try:
-        lock.acquire(timeout=0)
+        taken = lock.acquire(timeout=0)
     except Timeout:
         waits()
-        lock.acquire()
-    try:
+        taken = lock.acquire()
+    with taken:
         yield
-    finally:
-        lock.release()
 
 
 def is_held(file: Path) -> bool:
     """Whether a living process has the lock."""
     if not file.exists():
         return False
-    lock = FileLock(file)
     try:
-        lock.acquire(timeout=0)
+        with FileLock(file, timeout=0):
+            return False
     except Timeout:
         return True
-    lock.release()
-    return False

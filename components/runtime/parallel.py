@@ -16,7 +16,7 @@ import threading
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
@@ -38,8 +38,13 @@ def count_workers(wanted: int, sizes: Iterable[int]) -> int:
     """
     if sum(size + FILE_WORK for size in sizes) < SMALL_WORK:
         return 1
+    return wanted or usable_cpus()
+
+
+def usable_cpus() -> int:
+    """How many CPUs this process may use."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return wanted or usable or 1
+    return usable or 1
 
 
 def chunked(items: Iterable[Item], size_of: Callable[[Item], int]) -> Iterator[list[Item]]:
@@ -75,15 +80,7 @@ def map_ordered(
         with _script_not_run_again():
             for _ in range(workers):  # processes start when work arrives: start them all here
                 pool.submit(int)
-        waiting: deque = deque()
-        for item in items:
-            waiting.append((item, pool.submit(function, item)))
-            if len(waiting) > 2 * workers:
-                item, future = waiting.popleft()
-                yield item, future.result()
-        while waiting:
-            item, future = waiting.popleft()
-            yield item, future.result()
+        yield from in_order(pool, function, items, 2 * workers)
     except BrokenProcessPool as error:
         raise BadInput(
             "a worker process was killed, most likely for want of memory; set fewer workers, "
@@ -91,6 +88,21 @@ def map_ordered(
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def in_order(
+    pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], ahead: int
+) -> Iterator[tuple[Item, Result]]:
+    """The same in any pool, with at most so many items `ahead` of the one that is taken."""
+    waiting: deque = deque()
+    for item in items:
+        waiting.append((item, pool.submit(function, item)))
+        if len(waiting) > ahead:
+            item, future = waiting.popleft()
+            yield item, future.result()
+    while waiting:
+        item, future = waiting.popleft()
+        yield item, future.result()
 
 
 @contextlib.contextmanager

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from components.runtime.text import printable
+
 if TYPE_CHECKING:
     from clearml import Logger, Task
 
@@ -52,13 +54,11 @@ def report_table(
     logger: Logger, title: str, series: str, columns: list[str], rows: list[list[Any]]
 ) -> None:
     """A table of at most `MOST_ROWS` rows, whose last line says how many there are more."""
-    shown = [[printable(cell) for cell in row] for row in rows[:MOST_ROWS]]
+    shown = [
+        [printable(cell) if isinstance(cell, str) else cell for cell in row]
+        for row in rows[:MOST_ROWS]
+    ]
     if len(rows) > MOST_ROWS:
         more = f"and {len(rows) - MOST_ROWS} more; all are in the files"
         shown.append([more, *[""] * (len(columns) - 1)])
     logger.report_table(title, series, table_plot=[columns, *shown], iteration=0)
-
-
-def printable(value: Any) -> Any:
-    """Text as valid UTF-8; file names need not be."""
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

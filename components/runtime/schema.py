@@ -14,6 +14,7 @@ import functools
 import inspect
 import itertools
 import math
+import operator
 import re
 import textwrap
 import types
@@ -24,6 +25,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+INSTALL = "run make install, then source .venv/bin/activate"  # where a package is missing
 TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 ITEM = re.compile(  # of a list, with the comma behind it
     r"""(\s*'(?:\\.|[^'\\])*'\s*(?=,)|\s*"(?:\\.|[^"\\])*"\s*(?=,)"""
@@ -128,19 +130,8 @@ class Parameter:
         return value
 
 
-def parameter(
-    *,
-    at_least: float | None = None,
-    at_most: float | None = None,
-    above: float | None = None,
-    choices: tuple[str, ...] = (),
-    form: bool = False,
-    affects_result: bool = True,
-    formerly: str = "",
-    told: str = "",
-    only_with: str = "",
-) -> Any:
-    """A dataclass field with its range.
+def parameter(**known: Any) -> Any:
+    """A dataclass field with what is `known` of it, as in `Parameter`: mostly its range.
 
     `form` shows it in the web UI's NEW RUN dialog. `affects_result=False` is for what changes how
     fast or where a step works, never what it makes: such a change does not run the step again.
@@ -148,7 +139,7 @@ def parameter(
     that has no source to read it from. `only_with` is when the parameter has an effect, in the
     stage's own names or those of another group: "source=archive|table", "weights!=null and x!=0".
     """
-    return dataclasses.field(metadata=locals())
+    return dataclasses.field(metadata=known)
 
 
 @functools.cache
@@ -184,7 +175,13 @@ def parse(schema: type[T], texts: Mapping[str, str], stage: str = "") -> T:
 
     Errors name a parameter as `stage.name`, or as `name` alone without a stage.
     """
-    known = parameters_of(schema)
+    return _parsed(schema, tuple(texts.items()), stage)
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(schema: type[T], items: tuple[tuple[str, str], ...], stage: str) -> T:
+    """As `parse`: the same texts are read once in a process."""
+    known, texts = parameters_of(schema), dict(items)
     prefix = f"{stage}." if stage else ""
     for name in texts:
         if name not in known:
@@ -255,13 +252,8 @@ def unmet(condition: str, texts: Mapping[str, str]) -> str:
 
 def to_texts(instance: Any) -> dict[str, str]:
     """The texts that `parse` would read back, by dotted name."""
-    texts = {}
-    for name in parameters_of(type(instance)):
-        value = instance
-        for part in name.split("."):
-            value = getattr(value, part)
-        texts[name] = to_text(value)
-    return texts
+    names = parameters_of(type(instance))
+    return {name: to_text(operator.attrgetter(name)(instance)) for name in names}
 
 
 def unknown_name(name: str, known: Mapping[str, Parameter | None]) -> BadInput:

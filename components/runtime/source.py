@@ -38,11 +38,10 @@ def _told(content: bytes) -> tuple[str, tuple[str, ...]]:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
         text = io.TextIOWrapper(io.BytesIO(content), encoding).read()
-        statements = tokens.statements(text)
+        words = tokens.words(text)
     except (SyntaxError, tokenize.TokenError, UnicodeDecodeError):
         return _hash(content), ()  # Python will say what is wrong, if it comes to run it
-    words = "\n".join(word for statement in statements for word in (*statement, tokens.END))
-    return _hash(words.encode()), tuple(tokens.imports(statements))
+    return _hash("\n".join(words).encode()), tuple(tokens.imports(words))
 
 
 def _hash(content: bytes) -> str:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import csv
 import re
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TextIO
 
 # What a spreadsheet may take for a formula, also in full width or behind spaces, but no number; a
 # cell that looks like one of ours counts, so that each has one original.
 FORMULA = re.compile(r"'*(?:\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
+
+
+class Table:
+    """Writes rows of a CSV file in which no spreadsheet takes a cell for a formula."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._rows = csv.writer(file, lineterminator="\n")
+
+    def writerow(self, cells: Iterable[Any]) -> None:
+        """One row."""
+        self._rows.writerow(map(harmless, cells))
 
 
 def harmless(cell: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import unicodedata
 
 BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # turn round what stands beside them
@@ -32,7 +33,10 @@ class Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """As `logging.Formatter`, but printable."""
         text = super().format(record)
-        return text if text.isascii() and text.isprintable() else printable(text, keep="\n\t")
+        if text.isascii() and text.isprintable():
+            return text
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"  # a terminal may lack letters
+        return printable(text, keep="\n\t").encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _unfit(letter: str) -> bool:

@@ -125,11 +125,8 @@ def recolour(images: tf.Tensor, draws: Draws, settings: Train) -> tf.Tensor:
 
 def mix_images(settings: Train) -> Callable[..., tuple[tf.Tensor, tf.Tensor]] | None:
     """(images [B, H, W, 3], targets [B, C], seed) to mixed ones, by mixup or cutmix or either."""
-    kinds = [
-        (kind, alpha)
-        for kind, alpha in ((blend, settings.mixup), (paste, settings.cutmix))
-        if alpha
-    ]
+    both = ((blend, settings.mixup), (paste, settings.cutmix))
+    kinds = [(kind, alpha) for kind, alpha in both if alpha]
     if not kinds:
         return None
 

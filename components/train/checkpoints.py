@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from components.runtime.files import written
+
 log = logging.getLogger(__name__)
 
 
@@ -80,12 +82,10 @@ class Checkpoints:
         arrays = {"position": np.frombuffer(text.encode(), np.uint8)}
         arrays |= {f"variable/{i}": value for i, value in enumerate(checkpoint.variables)}
         arrays |= {f"best/{i}": value for i, value in enumerate(checkpoint.best)}
-        temporary = self.file.with_suffix(".tmp")
-        with temporary.open("wb") as file:
+        with written(self.file) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(self.file)
 
     def load(self) -> Checkpoint | None:
         """The last checkpoint, or None when there is none that can be used."""
@@ -97,14 +97,10 @@ class Checkpoints:
                 if position.pop("training") != self._training:
                     raise ValueError("of another training")
                 parts = {
-                    part: [stored[f"{part}/{i}"] for i in range(_count(stored.files, part))]
+                    part: [stored[name] for name in stored.files if name.startswith(f"{part}/")]
                     for part in ("variable", "best")
                 }
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             log.warning("%s: can't be used (%s); training starts over", self.file, error)
             return None
         return Checkpoint(Position(**position), parts["variable"], parts["best"])
-
-
-def _count(names: list[str], part: str) -> int:
-    return sum(name.startswith(f"{part}/") for name in names)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from components.imaging.classifier import STORED_AS
 from components.imaging.framework import keras
@@ -44,21 +44,7 @@ def subtract_means(image: keras.KerasTensor) -> keras.KerasTensor:
     return layers.Rescaling(1.0, offset=IMAGENET_BGR, name="scaling")(bgr)
 
 
-class Architecture(NamedTuple):
-    """A backbone, what it wants its pixels to be, and where it was published pretrained."""
-
-    scaling: Callable[[keras.KerasTensor], keras.KerasTensor]
-    application: Callable[..., keras.Model] | None = None
-
-
 SCALINGS = {"to_one": scale_to_one, "subtract_means": subtract_means}
-ARCHITECTURES = {
-    name: Architecture(
-        SCALINGS[one.scaling],
-        getattr(keras.applications, one.application) if one.application else None,
-    )
-    for name, one in BACKBONES.items()
-}
 
 
 def build_classifier(
@@ -73,8 +59,8 @@ def build_classifier(
 
     `stored_as` is format and quality of the training images: the model tells them to who predicts.
     """
-    architecture = ARCHITECTURES[settings.architecture]
-    if architecture.application and min(image_size) < SMALLEST:
+    named = BACKBONES[settings.architecture]
+    if named.application and min(image_size) < SMALLEST:
         raise BadInput(
             f"train.architecture={settings.architecture}: needs images of at least {SMALLEST} "
             f"pixels, not {min(image_size)}; set preprocess.image_size=224"
@@ -84,12 +70,12 @@ def build_classifier(
     resized = keras.ops.image.resize(inputs, image_size, antialias=True, **RESIZE[resize])
     resized = layers.Identity(name=STORED_AS.format(*stored_as))(resized)
     resized = layers.Identity(name="resized")(resized)
-    scaled = architecture.scaling(resized)
-    if architecture.application is None:
+    scaled = SCALINGS[named.scaling](resized)
+    if named.application is None:
         maps = small_resnet(scaled)
     else:
-        backbone = architecture.application(include_top=False, weights=None, input_tensor=scaled)
-        maps = backbone.output
+        application = getattr(keras.applications, named.application)
+        maps = application(include_top=False, weights=None, input_tensor=scaled).output
     x = features = layers.GlobalAveragePooling2D(name="features")(maps)
     if settings.dropout:
         x = layers.Dropout(settings.dropout, seed=settings.seed, name="dropout")(x)
@@ -133,14 +119,14 @@ def load_weights(
 
 
 def _imagenet_weights(name: str, image_size: tuple[int, int]) -> list[Any]:
-    application = ARCHITECTURES[name].application
-    if application is None:
+    named = BACKBONES[name].application
+    if named is None:
         raise BadInput(
             f"train.weights=imagenet: there are none for {name}; set train.weights=null, or choose "
             "another network by train/model=mobilenetv2"
         )
     try:
-        shape = (*image_size, 3)
+        application, shape = getattr(keras.applications, named), (*image_size, 3)
         published = application(include_top=False, weights="imagenet", input_shape=shape)
     except Exception as error:  # Keras raises a bare Exception when a download fails
         raise BadInput(

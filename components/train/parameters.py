@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from components.runtime.schema import parameter
 
 
-class Backbone(NamedTuple):
+@dataclass(frozen=True)
+class Backbone:
     """A network below the classifier: how it wants its pixels, and where it was published."""
 
     scaling: str  # of 0-255: to_one, or subtract_means

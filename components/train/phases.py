@@ -45,28 +45,22 @@ class Phase:
 def plan(model: keras.Model, settings: Train) -> list[Phase]:
     """The phases in their order."""
     backbone, head = backbone_and_head(model)
-    if settings.weights is None:
-        whole = Phase(
-            "whole network",
-            settings.epochs,
-            settings.learning_rate,
-            model.trainable_variables,
-            model.variables,
-            lambda images, training: head(backbone(images, training=training), training=training),
-        )
-        return [whole]
+    is_whole = settings.weights is None  # else the backbone keeps its batch norm's statistics
 
-    def frozen_statistics(images: tf.Tensor, training: bool) -> tf.Tensor:
-        return head(backbone(images, training=False), training=training)
+    def network(images: tf.Tensor, training: bool) -> tf.Tensor:
+        return head(backbone(images, training=training and is_whole), training=training)
 
+    trains = model if is_whole else head
     first = Phase(
-        "head",
+        "whole network" if is_whole else "head",
         settings.epochs,
         settings.learning_rate,
-        head.trainable_variables,
-        head.variables,
-        frozen_statistics,
+        trains.trainable_variables,
+        trains.variables,
+        network,
     )
+    if is_whole:
+        return [first]
     if settings.cached_views and (settings.mixup or settings.cutmix):
         log.info("features are not cached, as mixup and cutmix make each image anew")
     elif settings.cached_views:
@@ -82,7 +76,7 @@ def plan(model: keras.Model, settings: Train) -> list[Phase]:
         settings.fine_tune_learning_rate,
         trained,
         [*trained, *head.non_trainable_variables],
-        frozen_statistics,
+        network,
     )
     return [first, second]
 
@@ -216,10 +210,11 @@ class Runner:
         return tf.constant(self.images.values), tf.constant(self.images.labels)
 
     @functools.cached_property
-    def _validation_features(self) -> tf.data.Dataset:
+    def _validation_batches(self) -> tf.data.Dataset:
         """Made once, as making it takes longer than an epoch on features."""
         everything = np.arange(len(self.validation.labels))
-        return self.validation.batches(everything, FEATURES_AT_ONCE)
+        size = self.batch_size if self.phase.augmented else FEATURES_AT_ONCE
+        return self.validation.batches(everything, size)
 
     @property
     def _variables(self) -> list[keras.Variable]:
@@ -243,12 +238,7 @@ class Runner:
             loss, accuracy = self.loop.train_epoch(batches, first_step, self.steps, name)
         trained = time.perf_counter() - start
         with averaged(self.optimizer, self.phase.trained):
-            if self.phase.augmented:
-                everything = np.arange(len(self.validation.labels))
-                predicted = self.loop.predict(self.validation.batches(everything, self.batch_size))
-            else:
-                predicted = self.loop.predict(self._validation_features)
-        validated = validation_metrics(*predicted)
+            validated = validation_metrics(*self.loop.predict(self._validation_batches))
         if not np.isfinite([loss, validated["validation_loss"]]).all():
             raise BadInput(
                 f"train.learning_rate: the loss became NaN in epoch {number} at a learning rate "

@@ -6,18 +6,19 @@ resolution: https://arxiv.org/abs/1512.03385
 
 from __future__ import annotations
 
+import functools
+
 from components.imaging.framework import keras
 
 layers = keras.layers
+_convolution = functools.partial(layers.Conv2D, padding="same", use_bias=False)
 WIDTHS = (16, 32, 64)  # filters of the three stages
 MOMENTUM = 0.9  # of the batch norm's moving statistics: small datasets have few steps
 
 
 def small_resnet(image: keras.KerasTensor) -> keras.KerasTensor:
     """Feature maps [B, H/8, W/8, 64] of images [B, H, W, 3] in -1..1."""
-    x = layers.Conv2D(WIDTHS[0], 3, strides=2, padding="same", use_bias=False, name="stem_conv")(
-        image
-    )
+    x = _convolution(WIDTHS[0], 3, strides=2, name="stem_conv")(image)
     x = layers.BatchNormalization(momentum=MOMENTUM, name="stem_bn")(x)
     x = layers.ReLU(name="stem_relu")(x)
     for number, width in enumerate(WIDTHS, start=1):
@@ -29,14 +30,7 @@ def _block(x: keras.KerasTensor, width: int, strides: int, name: str) -> keras.K
     """Two 3x3 convolutions and the shortcut around them, projected where the shape changes."""
 
     def conv_bn(x, kernel, strides, part):
-        x = layers.Conv2D(
-            width,
-            kernel,
-            strides=strides,
-            padding="same",
-            use_bias=False,
-            name=f"{name}_{part}_conv",
-        )(x)
+        x = _convolution(width, kernel, strides=strides, name=f"{name}_{part}_conv")(x)
         return layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_{part}_bn")(x)
 
     same_shape = strides == 1 and x.shape[-1] == width

@@ -24,6 +24,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from components.runtime.schema import (
+    INSTALL,
     BadInput,
     Parameter,
     parameter,
@@ -32,7 +33,6 @@ from components.runtime.schema import (
 )
 from components.runtime.stores import Store
 from components.runtime.text import Formatter, printable
-from pipelines import INSTALL
 from pipelines.engine.help import help_text
 from pipelines.engine.overrides import for_hydra, understand
 from pipelines.engine.parameters import CONF, RUN, Run, dotted, flatten, options

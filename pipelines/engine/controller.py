@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from clearml import PipelineDecorator, Task
@@ -14,11 +15,14 @@ from pipelines.engine.parameters import ADVANCED, from_sections
 from pipelines.engine.pipeline import Pipeline, stage_of
 from pipelines.engine.steps import Steps
 
+REQUIREMENTS = Path(__file__).with_name("requirements.txt")  # of a controller
+
 
 def clearml_pipeline(
     pipeline: Pipeline, config: Any, make_steps: Callable[[Any], Steps]
 ) -> Callable[..., Any]:
     """The pipeline as ClearML's decorators want it; `make_steps` says how a component is called."""
+    _analyse_nothing()
     first = next(iter(pipeline.stages))
     for stage in pipeline.stages.values():
         _ = stage.component  # ClearML knows of a component once it is imported
@@ -44,6 +48,7 @@ def clearml_pipeline(
 
 def plain_task(project: str, name: str, kind: str, streams: bool = True) -> Task:
     """A task of this process that records nothing by itself but, with `streams`, what it prints."""
+    _analyse_nothing()
     return Task.init(
         project,
         name,
@@ -54,6 +59,14 @@ def plain_task(project: str, name: str, kind: str, streams: bool = True) -> Task
         auto_connect_streams=streams,
         auto_resource_monitoring=False,
     )
+
+
+def _analyse_nothing() -> None:
+    """Tell ClearML what to install, which it would find out by parsing all code in a thread.
+
+    CPython 3.11.7 can't parse in two threads at once: "AST constructor recursion depth mismatch".
+    """
+    Task.force_requirements_env_freeze(requirements_file=str(REQUIREMENTS))
 
 
 def task_texts() -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import subprocess
-from collections.abc import Iterable
+from collections import Counter
 from typing import Any
 
 from clearml import Task
@@ -13,6 +13,7 @@ from clearml.backend_api.session.client import APIClient
 from components.runtime.schema import BadInput
 from components.runtime.source import ROOT
 from components.runtime.stores import steps_project
+from pipelines.engine.controller import REQUIREMENTS
 from pipelines.engine.parameters import FORM, Run, from_sections
 from pipelines.engine.pipeline import Pipeline
 
@@ -24,23 +25,39 @@ def submit(pipeline: Pipeline, config: Any) -> Task:
     check(pipeline, config.run)
     parameters = pipeline.parameters
     stored = parameters.by_section(parameters.texts_of(config))
-    task = Task.create(
+    helps = {
+        name: parameters.known[name.partition("/")[2].replace("/", ".")].help
+        for name in stored
+        if name.startswith(f"{FORM}/")
+    }
+    task = create(
+        stored,
+        helps,
         project_name=steps_project(config.run.project),
         task_name=pipeline.name,
         task_type="controller",
         script=pipeline.entry,
+    )
+    task.set_system_tags(["pipeline"])
+    return _enqueue(task, config.run)
+
+
+def create(stored: dict[str, str], helps: dict[str, str], **about: str) -> Task:
+    """A draft of a task whose code an agent fetches with git.
+
+    `helps` are the lines that the web UI shows at some of the parameters `stored`; `about` is for
+    `Task.create`.
+    """
+    task = Task.create(
+        **about,
         working_directory=".",
-        requirements_file=str(ROOT / "pipelines" / "engine" / "requirements.txt"),
+        requirements_file=str(REQUIREMENTS),
         add_task_init_call=False,
     )
     task.update_parameters(stored)
-    for name in stored:  # one call each: it is the only public way to give a description
-        section, _, plain = name.partition("/")
-        if section == FORM:
-            help_line = parameters.known[plain.replace("/", ".")].help
-            task.set_parameter(name, stored[name], description=help_line)
-    task.set_system_tags(["pipeline"])
-    return _enqueue(task, config.run)
+    for each, line in helps.items():  # one call each: no other public way gives a description
+        task.set_parameter(each, stored[each], description=line)
+    return task
 
 
 def resubmit(pipeline: Pipeline, base: str, config: Any, changed: set[str]) -> Task:
@@ -136,7 +153,7 @@ def check_checkout(pipeline: Pipeline, run: Run) -> None:
         return
     remedy = "commit and push, or set run.unpushed=true"
     try:
-        _git("rev-parse", "HEAD")
+        head = _git("rev-parse", "HEAD").strip()
     except (OSError, subprocess.CalledProcessError):
         raise BadInput(f"{ROOT}: agents fetch the code with git; this is no checkout") from None
     remotes = _git("remote").split()
@@ -145,19 +162,18 @@ def check_checkout(pipeline: Pipeline, run: Run) -> None:
     changed = _git("status", "--porcelain", "--untracked-files=normal").splitlines()
     if changed:
         raise BadInput(f"git: {changed[0][3:]} is not committed; {remedy}")
-    head = _git("rev-parse", "HEAD").strip()
     if not _git("branch", "--remotes", "--contains", head).strip():
         raise BadInput(f"git: commit {head[:8]} is not pushed; {remedy}")
 
 
 def check_queues(run: Run, client: APIClient) -> None:
     """`BadInput` for a missing queue, one without a worker, or a wait that would never end."""
-    wanted = dict(vars(run.queues))
+    wanted, own = vars(run.queues), run.queues.controller
     workers = _served(wanted, run, client)
-    shared = _shared(wanted.items())
-    if shared and workers.get(run.queues.controller, 0) < 2:
+    shared = [name for name, queue in wanted.items() if queue == own and name != "controller"]
+    if shared and workers[own] < 2:
         raise BadInput(
-            f"run.queues.controller={run.queues.controller}: {shared} uses it too, and one worker "
+            f"run.queues.controller={own}: {shared[0]} uses it too, and one worker "
             "would wait for itself; give the controller a queue of its own"
         )
 
@@ -167,30 +183,22 @@ def check_queue(stage: str, run: Run) -> None:
     _served({stage: getattr(run.queues, stage)}, run, APIClient())
 
 
-def _served(wanted: dict[str, str], run: Run, client: APIClient) -> dict[str, int]:
+def _served(wanted: dict[str, str], run: Run, client: APIClient) -> Counter[str]:
     """How many workers each queue of the server has; `BadInput` where a wanted one has none."""
     existing = {queue.name for queue in client.queues.get_all(page_size=500, page=0)}
     for name, queue in wanted.items():
         if queue not in existing:
             raise BadInput(f"run.queues.{name}={queue}: no such queue; create it in the web UI")
-    workers: dict[str, int] = {}
-    for worker in client.workers.get_all(last_seen=600):
-        for queue in worker.queues or []:
-            workers[queue.name] = workers.get(queue.name, 0) + 1
+    live = client.workers.get_all(last_seen=600)
+    workers = Counter(queue.name for worker in live for queue in worker.queues or [])
     if not run.idle_queues:
         for name, queue in wanted.items():
-            if not workers.get(queue):
+            if not workers[queue]:
                 raise BadInput(
                     f"run.queues.{name}={queue}: no agent serves it; start one "
                     f"(clearml-agent daemon --queue {queue}), or set run.idle_queues=true"
                 )
     return workers
-
-
-def _shared(wanted: Iterable[tuple[str, str]]) -> str | None:
-    by_name = dict(wanted)
-    controller = by_name.pop("controller")
-    return next((stage for stage, queue in by_name.items() if queue == controller), None)
 
 
 def _git(*arguments: str) -> str:

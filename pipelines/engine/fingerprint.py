@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from components.runtime import environment, storage
 from components.runtime.files import read_json, write_json
@@ -39,7 +39,8 @@ IMPORTED_AS = {  # where the names differ
 }
 OF_THE_FRAME = {"clearml"}  # a stage's work does not know it
 BESIDE = ("frame", "python")  # recorded with a step, but not in its fingerprint
-TEXT_PARTS = {"stage": str, "python": str}
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -71,27 +72,26 @@ class Dependencies:
         words += _differences(earlier.inputs, self.inputs, "input changed: {}")
         words += _differences(earlier.source, self.source, "{} changed")
         words += _differences(earlier.packages, self.packages, "{} {} -> {}")
-        old, new = earlier.environment, self.environment
-        names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-        return words + [environment.told(name, old, new) for name in names]
+        unset = dict.fromkeys(earlier.environment | self.environment, "unset")
+        old, new = unset | earlier.environment, unset | self.environment
+        return words + _differences(old, new, "{} {} -> {}")
 
     @classmethod
     def of(cls, content: Any) -> Dependencies:
         """What was written of a step; `ValueError` for anything of another shape."""
-        return cls(
-            **_shaped(content, {one.name: TEXT_PARTS.get(one.name, dict) for one in fields(cls)})
-        )
+        return _made(cls, content)
 
 
-def _shaped(content: Any, shape: Mapping[str, type]) -> dict[str, Any]:
-    """`content` if it has exactly these keys, each a text or a dict of texts; else `ValueError`."""
-    if not isinstance(content, dict) or content.keys() != shape.keys():
+def _made(kind: type[Part], content: Any, **more: Any) -> Part:
+    """Of its fields in `content` and `more`; `ValueError` where one is no text or dict of texts."""
+    shape = {one.name: str if one.type == "str" else dict for one in fields(kind)}
+    if not isinstance(content, dict) or content.keys() | more.keys() != shape.keys():
         raise ValueError("not the keys of a record")
     for name, value in content.items():
         texts = [*value, *value.values()] if isinstance(value, dict) else [value]
         if not isinstance(value, shape[name]) or not all(isinstance(text, str) for text in texts):
             raise ValueError(f"{name} is no {shape[name].__name__} of texts")
-    return content
+    return kind(**content, **more)
 
 
 def _differences(old: Mapping[str, str], new: Mapping[str, str], words: str) -> list[str]:
@@ -208,9 +208,7 @@ class Record:
         """What was written of a finished step; `ValueError` for anything of another shape."""
         whole = dict(content) if isinstance(content, dict) else {}
         described = Dependencies.of(whole.pop("dependencies", None))
-        return cls(
-            described, **_shaped(whole, dict.fromkeys(("reference", "run", "finished"), str))
-        )
+        return _made(cls, whole, dependencies=described)
 
 
 def reasons(wanted: Dependencies, earlier: list[Record]) -> str:

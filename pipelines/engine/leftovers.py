@@ -18,6 +18,7 @@ from components.runtime.stores import steps_project
 from components.runtime.stores.local_store import LocalStore
 from pipelines.engine.pipeline import Pipeline, stage_of
 from pipelines.engine.run_records import STAGES
+from pipelines.engine.single_flight import values_of
 
 PUBLISHED = ("datasets", "models", "evaluations")
 KINDS = ("runs", "sweeps", "optimize", *PUBLISHED, "checkpoints", "downloads", "steps")
@@ -118,10 +119,8 @@ def of_server(pipeline: Pipeline, project: str, champions: Champions) -> list[Le
     users = _champions(champions)
     for task in tasks:
         if task["parent"] in runs:
-            arguments = (task.get("hyperparams") or {}).get("kwargs") or {}
-            made = (task.get("hyperparams") or {}).get("return") or {}
-            for item in (*arguments.values(), *made.values()):
-                users.setdefault(_value(item), f"run {task['parent']}")
+            for text in (*values_of(task, "kwargs").values(), *values_of(task, "return").values()):
+                users.setdefault(text, f"run {task['parent']}")
             users.setdefault(task["id"], f"run {task['parent']}")
     found = []
 
@@ -184,10 +183,6 @@ def _delete_step(tasks: Any, step: str) -> None:
 
 def _is_published(one: dict[str, Any]) -> bool:
     return bool(one.get("ready")) or str(one.get("status")) == "published"
-
-
-def _value(item: Any) -> str:
-    return str(item["value"] if isinstance(item, dict) else item.value)
 
 
 def _age(one: dict[str, Any]) -> float:

@@ -7,7 +7,6 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -44,8 +43,23 @@ def run(pipeline: Pipeline, config: Any, folder: Path) -> float | None:
     """Run the pipeline; returns its objective, or None when nothing was evaluated here."""
     use_sdk_settings()
     fingerprint.read_sources(pipeline.stages)
-    modes: dict[str, Callable] = {"offline": _offline, "local": _local, "queue": _queue}
-    return modes[config.run.mode](pipeline, config, folder)
+    if config.run.mode == "offline":
+        return _offline(pipeline, config, folder)
+    # Steps attach the repository and import its packages from the working directory.
+    os.chdir(ROOT)
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+    from pipelines.engine import server
+
+    server.check_connection()
+    server.check_sources(pipeline, config)  # before anything is created there
+    if config.run.plan:
+        return server.ServerSteps(pipeline, config, folder).plan()
+    if config.run.mode == "local":
+        return _local(pipeline, config, folder)
+    from pipelines.engine import enqueue
+
+    return keep_task(enqueue.submit(pipeline, config), folder)  # an agent calls `on_agent`
 
 
 def _offline(pipeline: Pipeline, config: Any, folder: Path) -> float | None:
@@ -76,23 +90,11 @@ def _offline(pipeline: Pipeline, config: Any, folder: Path) -> float | None:
     return steps.result.get(pipeline.objective)
 
 
-def _on_server(pipeline: Pipeline, config: Any) -> None:
-    """`BadInput` for what can be seen to be wrong before anything is created there."""
-    _enter_root()
-    from pipelines.engine import server
-
-    server.check_connection()
-    server.check_sources(pipeline, config)
-
-
 def _local(pipeline: Pipeline, config: Any, folder: Path) -> float | None:
     """The controller in this process, each step as a task in a subprocess."""
-    _on_server(pipeline, config)
-    from pipelines.engine import server
-
-    if config.run.plan:
-        return server.plan(pipeline, config, folder)
     from clearml import PipelineDecorator
+
+    from pipelines.engine import server
 
     PipelineDecorator.run_locally()
     try:
@@ -102,16 +104,6 @@ def _local(pipeline: Pipeline, config: Any, folder: Path) -> float | None:
         if isinstance(error, BadInput):
             raise
         sys.exit(f"error: {error}")
-
-
-def _queue(pipeline: Pipeline, config: Any, folder: Path) -> None:
-    """Create the controller's task and enqueue it; an agent calls `on_agent`."""
-    _on_server(pipeline, config)
-    from pipelines.engine import enqueue, server
-
-    if config.run.plan:
-        return server.plan(pipeline, config, folder)
-    keep_task(enqueue.submit(pipeline, config), folder)
 
 
 def rerun(pipeline: Pipeline, base: str, config: Any, changed: set[str], folder: Path) -> None:
@@ -154,11 +146,3 @@ def on_agent(pipeline: Pipeline, composed: dict[str, str], folder: Path) -> floa
         return server.run_controller(pipeline, config, folder)
     except (BadInput, server.StepFailed) as error:
         controller.end_on_agent(error)
-
-
-def _enter_root() -> None:
-    """Steps attach the repository and import its packages from the working directory."""
-    os.chdir(ROOT)
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    )

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from components.runtime.schema import (
@@ -122,15 +124,20 @@ class Parameters:
     """The parameters of a run of a table of stages: one group a stage, and `run`."""
 
     def __init__(self, stages: Mapping[str, Any]) -> None:
-        """Also tells Hydra which groups there are, and the values that each stage has of `run`."""
+        """Hydra composes those of the pipeline that was made last."""
         self.stages = stages
         self.groups: dict[str, type] = {name: stage.schema for name, stage in stages.items()}
         self.groups[RUN] = run_schema(stages)
         self.config = make_dataclass("Config", list(self.groups.items()))
+        self._options = [{name: stage.option} for name, stage in stages.items()]
+        self._each_stage = run_defaults(stages)
+        self.tell_hydra()
+
+    def tell_hydra(self) -> None:
+        """Which groups there are, and the values that each stage has of `run`."""
         store = ConfigStore.instance()
-        options = [{name: stage.option} for name, stage in stages.items()]
-        store.store(name="stages", node=OmegaConf.create({"defaults": options}))
-        store.store(group=RUN, name="each_stage", node=OmegaConf.create(run_defaults(stages)))
+        store.store(name="stages", node=OmegaConf.create({"defaults": self._options}))
+        store.store(group=RUN, name="each_stage", node=OmegaConf.create(self._each_stage))
 
     @functools.cached_property
     def known(self) -> dict[str, Parameter]:
@@ -181,7 +188,8 @@ class Parameters:
 
     def defaults(self, *overrides: str) -> dict[str, str]:
         """The texts of conf/ for each parameter, with these overrides."""
-        with initialize_config_dir(str(CONF), version_base="1.3"):
+        within = GlobalHydra.instance().is_initialized()  # in a run, not in another command
+        with nullcontext() if within else initialize_config_dir(str(CONF), version_base="1.3"):
             nested = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
         nested.pop("rerun")
         return flatten(nested)

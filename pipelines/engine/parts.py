@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from components.runtime.source import source_hash
-from pipelines.engine.fingerprint import Dependencies, Record
+from pipelines.engine.fingerprint import Dependencies
 from pipelines.engine.pipeline import Stage
 
 log = logging.getLogger(__name__)
@@ -17,23 +17,10 @@ COUNT = "parts"  # the parameter that says how many
 LIKE_ITS_STAGE = ("queue", "task_overrides")
 
 
-class Steps(Protocol):
-    """What this module needs of `ServerSteps`."""
-
-    run: Any
-    graph: dict[str, Any]
-
-    def find(self, wanted: Dependencies) -> Record | None: ...
-
-    def describe(self, node: Any, wanted: Dependencies, arguments: dict[str, str]) -> None: ...
-
-    def outcome(self, node: Any, value: Any) -> str: ...
-
-
 def make_parts(
-    steps: Steps, stage: Stage, wanted: Dependencies, arguments: dict[str, str]
+    steps: Any, stage: Stage, wanted: Dependencies, arguments: dict[str, str]
 ) -> list[str]:
-    """The references of all parts; those that an earlier run left are not made again.
+    """The references of all parts; `ServerSteps` finds those that an earlier run left.
 
     `StepFailed` when one fails, after the others have ended: they are there for the next run.
     """
@@ -69,7 +56,7 @@ def _part(stage: Stage, wanted: Dependencies, number: int, count: int) -> Depend
 
 
 def _nodes(
-    steps: Steps, stage: Stage, parts: list[Dependencies], arguments: dict[str, str]
+    steps: Any, stage: Stage, parts: list[Dependencies], arguments: dict[str, str]
 ) -> list[Any]:
     """A node for each part, under the names that ClearML gives to repeated calls.
 

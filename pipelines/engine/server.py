@@ -68,11 +68,6 @@ def check_sources(pipeline: Pipeline, config: Any) -> None:
             stage.outside(getattr(config, stage.name), store)
 
 
-def plan(pipeline: Pipeline, config: Any, folder: Path) -> None:
-    """Tell which stages would run, and why; nothing is created on the server."""
-    ServerSteps(pipeline, config, folder).plan()
-
-
 def run_controller(pipeline: Pipeline, config: Any, folder: Path) -> float | None:
     """Run the pipeline as its controller; returns its objective.
 

@@ -12,8 +12,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipelines.engine.fingerprint import Dependencies
 
@@ -30,7 +29,7 @@ SILENT_SECONDS = 120  # a running task tells the server every 30 s that it lives
 @contextlib.contextmanager
 def announced(controller: Task, wanted: Dependencies, poll: float) -> Iterator[None]:
     """Wait until no other run computes the same step, announcing that this one wants it."""
-    mine = Announcement(wanted.fingerprint, time.time(), controller.id)
+    mine = Announcement(wanted.fingerprint, f"{time.time():.3f}", controller.id)
     controller.set_user_properties(**{PROPERTY: str(mine)})
     time.sleep(SETTLE_SECONDS)
     try:
@@ -40,28 +39,21 @@ def announced(controller: Task, wanted: Dependencies, poll: float) -> Iterator[N
         controller.set_user_properties(**{PROPERTY: "nothing"})
 
 
-@dataclass(frozen=True)
-class Announcement:
-    """That a run is about to compute a step; the earlier one goes first."""
+class Announcement(NamedTuple):
+    """That a run is about to compute a step; of two, the smaller one goes first."""
 
     fingerprint: str
-    time: float
+    time: str  # seconds since 1970, all with as many digits
     task: str  # a clone of a run keeps its text, but not its id
 
     def __str__(self) -> str:
-        return f"{self.fingerprint} {self.time:.3f} {self.task}"
+        return " ".join(self)
 
     @classmethod
     def of(cls, task: dict[str, Any]) -> Announcement | None:
         """What a controller announces, if anything."""
-        parts = _values(task, "properties").get(PROPERTY, "").split()
-        if len(parts) != 3 or parts[2] != task["id"]:
-            return None
-        return cls(parts[0], float(parts[1]), parts[2])
-
-    def precedes(self, other: Announcement) -> bool:
-        """Whether it goes first."""
-        return (self.time, self.task) < (other.time, other.task)
+        parts = values_of(task, "properties").get(PROPERTY, "").split()
+        return cls(*parts) if len(parts) == 3 and parts[2] == task["id"] else None
 
 
 def _wait(mine: Announcement, wanted: Dependencies, project: str, poll: float) -> None:
@@ -112,7 +104,7 @@ def _others(mine: Announcement, wanted: Dependencies, project: str) -> list[dict
     for task in found:
         if mine.task in (task["id"], task["parent"]):
             continue
-        arguments = _values(task, "kwargs")
+        arguments = values_of(task, "kwargs")
         if task["name"] == wanted.stage and arguments.get("fingerprint") == wanted.fingerprint:
             # not a clone that a person or an optimizer edited
             goes_first = all(
@@ -121,8 +113,10 @@ def _others(mine: Announcement, wanted: Dependencies, project: str) -> list[dict
         else:
             other = Announcement.of(task)
             goes_first = (
-                bool(other and other.fingerprint == wanted.fingerprint and other.precedes(mine))
-                and str(task["status"]) == "in_progress"
+                str(task["status"]) == "in_progress"
+                and other is not None
+                and other.fingerprint == mine.fingerprint
+                and other < mine
             )
         if goes_first:
             others.append(task)
@@ -150,10 +144,10 @@ def _is_served(queue: str | None) -> bool:
     return any(one.id == queue for worker in workers for one in worker.queues or [])
 
 
-def _values(task: dict[str, Any], section: str) -> dict[str, str]:
+def values_of(task: dict[str, Any], section: str) -> dict[str, str]:
     """Name -> value of a section of a task's parameters."""
     found = (task.get("hyperparams") or {}).get(section) or {}
-    values = {}
-    for name, item in found.items():
-        values[name] = str(item["value"] if isinstance(item, dict) else item.value)
-    return values
+    return {
+        name: str(item["value"] if isinstance(item, dict) else item.value)
+        for name, item in found.items()
+    }

@@ -6,6 +6,7 @@ scheduler that was restarted, or lost, neither misses a dataset nor starts a sec
 
 from __future__ import annotations
 
+import functools
 import logging
 from datetime import datetime
 from typing import Any
@@ -125,30 +126,25 @@ class Retraining:
         self._hook.send({"event": "started", "text": text, "run": run.id, "page": page, **about})
         return run.id
 
+    def judged(self, dataset_id: str, *, published: bool = False) -> tuple[Task | None, str]:
+        """The dataset if it gets a run, and a text about it: empty for one not watched."""
+        dataset = Task.get_task(task_id=dataset_id)
+        if not self.watches(dataset):
+            return None, ""
+        objection = self.objection(dataset, published=published)
+        what = f"dataset {_name(dataset)} ({dataset_id})"
+        return (None, f"{what}: no run, as {objection}") if objection else (dataset, what)
+
     def start_for(self, dataset_id: str, *, published: bool = False) -> str | None:
         """Start the run of a dataset: its id, empty for none; None when it failed."""
-        dataset = Task.get_task(task_id=dataset_id)
-        if not self.watches(dataset):
-            return ""
-        objection = self.objection(dataset, published=published)
-        what = f"dataset {_name(dataset)} ({dataset_id})"
-        if objection:
-            log.info("%s: no run, as %s", what, objection)
-            return ""
-        return self._start(dataset, [_tag(dataset_id)], what)
+        dataset, told = self.judged(dataset_id, published=published)
+        if dataset:
+            return self._start(dataset, [_tag(dataset_id)], told)
+        if told:
+            log.info("%s", told)
+        return ""
 
-    def start_for_published(self, dataset_id: str) -> str | None:
-        """Start the run of a dataset that was published."""
-        return self.start_for(dataset_id, published=True)
-
-    def describe(self, dataset_id: str, *, published: bool = False) -> str:
-        """What would be done for a dataset, in words; empty for one that is not watched."""
-        dataset = Task.get_task(task_id=dataset_id)
-        if not self.watches(dataset):
-            return ""
-        objection = self.objection(dataset, published=published)
-        what = f"dataset {_name(dataset)} ({dataset_id})"
-        return f"{what}: no run, as {objection}" if objection else f"{what}: would start a run"
+    start_for_published = functools.partialmethod(start_for, published=True)
 
     def start_scheduled(self) -> str | None:
         """Start a run at its time, unless the one before has not ended."""

@@ -23,7 +23,6 @@ from clearml.automation.trigger import DatasetTrigger, ExecutedTrigger, TaskTrig
 from clearml.backend_api.session.client import APIClient
 
 from components.runtime.schema import BadInput
-from components.runtime.source import ROOT
 from components.runtime.stores import steps_project
 from pipelines.engine import enqueue
 from pipelines.engine.controller import plain_task
@@ -38,6 +37,10 @@ log = logging.getLogger(__name__)
 EVER = datetime(1970, 1, 1, tzinfo=timezone.utc)
 ENDED = ["completed", "failed", "stopped", "published", "closed"]
 ENTRY = "pipelines/retrain_on_new_data.py"
+
+
+def _nothing(*_: object) -> None:
+    """In place of what stores a state."""
 
 
 class DatasetWatch(DatasetTrigger):
@@ -99,11 +102,7 @@ class Triggers(TriggerScheduler):
             moment = datetime.now(timezone.utc)
             self._executed_triggers.append(ExecutedTrigger(job.name, moment, task_id=run))
 
-    def _serialize_state(self) -> None:
-        pass
-
-    def _deserialize_state(self) -> None:
-        pass
+    _serialize_state = _deserialize_state = _nothing
 
 
 class Times(TaskScheduler):
@@ -117,11 +116,7 @@ class Times(TaskScheduler):
     def _launch_job(self, job: ScheduleJob) -> None:
         job.run(job.base_function())
 
-    def _serialize_state(self) -> None:
-        pass
-
-    def _deserialize_state(self) -> None:
-        pass
+    _serialize_state = _deserialize_state = _nothing
 
 
 def dataset_watches(retraining: Retraining) -> list[DatasetWatch]:
@@ -161,18 +156,15 @@ def submit(
     """Enqueue the scheduler; the agent fetches its code with git."""
     enqueue.check_checkout(pipeline, settings.run)
     _check_queue(pipeline, settings)
-    task = Task.create(
+    helps = {f"{FORM}/{name}": line for name, line in helps.items()}
+    task = enqueue.create(
+        stored,
+        helps,
         project_name=settings.run.project,
         task_name=TASK,
         task_type="service",
         script=ENTRY,
-        working_directory=".",
-        requirements_file=str(ROOT / "pipelines" / "requirements.txt"),
-        add_task_init_call=False,
     )
-    task.update_parameters(stored)
-    for name, line in helps.items():
-        task.set_parameter(f"{FORM}/{name}", stored[f"{FORM}/{name}"], description=line)
     Task.enqueue(task, queue_name=settings.queue)
     log.info("enqueued on %s: %s", settings.queue, task.get_output_log_web_page())
 
@@ -202,10 +194,10 @@ def tell(pipeline: Pipeline, settings: Any) -> None:
     for watch in dataset_watches(retraining):
         query = watch.build_query(EVER, client)
         for found in client.tasks.get_all(only_fields=["id"], _allow_extra_fields_=True, **query):
-            line = retraining.describe(found.id, published=watch.name == "published")
-            if line and found.id not in shown:
+            dataset, told = retraining.judged(found.id, published=watch.name == "published")
+            if told and found.id not in shown:
                 shown.add(found.id)
-                print(line)
+                print(f"{told}: would start a run" if dataset else told)
     if not shown:
         print("no dataset matches now")
     for name, at in (schedules.parse(settings.schedule) if settings.schedule else {}).items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import logging
 import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from pipelines.sweeps.trials import COMPLETED, Trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+log = logging.getLogger(__name__)
 
 COLUMNS = 3  # panels in a row of the picture
 FEW = 6  # values that each get their label
@@ -34,15 +37,10 @@ def ranked(trials: list[Trial]) -> list[Trial]:
 
     def key(trial: Trial) -> tuple[bool, float, int]:
         name, value = measure(trial)
-        value_up = -(value or 0.0) if is_better_high(name) else value or 0.0
-        return value is None, value_up, trial.number
+        is_better_low = name.endswith("loss")
+        return value is None, (value or 0.0) * (1 if is_better_low else -1), trial.number
 
     return sorted(trials, key=key)
-
-
-def is_better_high(figure: str) -> bool:
-    """Whether a higher value of the figure is the better one."""
-    return not figure.endswith("loss")
 
 
 def swept(trials: list[Trial]) -> list[str]:
@@ -109,13 +107,33 @@ def short(value: Any) -> str:
     return text if number is None or len(text) <= 8 else f"{number:.4g}"
 
 
-def write_csv(trials: list[Trial], path: Path) -> None:
-    """The rows as a CSV file."""
-    table = rows(trials)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(table[0]))
+def conclude(
+    trials: list[Trial], folder: Path, told: str = "", project: str | None = None, name: str = ""
+) -> None:
+    """Compare the trials: here with the words `told` behind, in the folder, and on the server.
+
+    There in a task of that name, unless `project` is None.
+    """
+    print(f"\n{text(trials)}\n")
+    table, picture = folder / "leaderboard.csv", folder / "leaderboard.png"
+    compared = rows(trials)
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(compared[0]))
         writer.writeheader()
-        writer.writerows(table)
+        writer.writerows(compared)
+    drawn = draw(trials, picture)
+    if told:
+        print(told)
+    print(f"leaderboard: {folder}")
+    if project is None:
+        return
+    from pipelines.sweeps.trials_server import publish
+
+    try:
+        page = publish(project, name, compared, table, picture if drawn else None)
+        print(f"leaderboard: {page}")
+    except Exception as error:
+        log.warning("the leaderboard is not on the server: %s", error)
 
 
 def draw(trials: list[Trial], path: Path) -> bool:

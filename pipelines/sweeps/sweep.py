@@ -5,7 +5,6 @@ Hydra's launcher calls `run_trial` for each trial; `conf/config.yaml` names the 
 
 from __future__ import annotations
 
-import logging
 import shlex
 import signal
 import sys
@@ -27,8 +26,6 @@ from pipelines.engine.parameters import Run, flatten
 from pipelines.engine.pipeline import Pipeline
 from pipelines.sweeps import leaderboard, trials
 from pipelines.sweeps.trials import Trial
-
-log = logging.getLogger(__name__)
 
 POLL_SECONDS = 3.0
 
@@ -131,21 +128,9 @@ def _conclude(known: list[Trial], folder: Path, run: Run, entry: str) -> None:
     for trial in known:
         if trial.status == trials.RUNNING:
             trial.status = trials.INTERRUPTED
-    print(f"\n{leaderboard.text(known)}\n")
-    best = leaderboard.ranked(known)[0]
-    table, picture = folder / "leaderboard.csv", folder / "leaderboard.png"
-    leaderboard.write_csv(known, table)
-    drawn = leaderboard.draw(known, picture)
+    best, told = leaderboard.ranked(known)[0], ""
     if leaderboard.measure(best)[1] is not None:
-        told = shlex.join(f"{name}={text}" for name, text in best.parameters.items())
-        print(f"best: trial {best.number}; alone: python {entry} {told}")
-    print(f"leaderboard: {folder}")
-    if run.mode != "offline":
-        from pipelines.sweeps.trials_server import publish
-
-        try:
-            rows = leaderboard.rows(known)
-            page = publish(run.project, "sweep", rows, table, picture if drawn else None)
-            print(f"leaderboard: {page}")
-        except Exception as error:
-            log.warning("the leaderboard is not on the server: %s", error)
+        words = shlex.join(f"{name}={text}" for name, text in best.parameters.items())
+        told = f"best: trial {best.number}; alone: python {entry} {words}"
+    project = None if run.mode == "offline" else run.project
+    leaderboard.conclude(known, folder, told, project, "sweep")

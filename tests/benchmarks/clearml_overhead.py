@@ -20,7 +20,8 @@ import time
 import uuid
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))  # for the test server
 
 BARE = """
 from clearml import PipelineDecorator
@@ -57,7 +58,8 @@ STUBS = {
     "components/preprocess/build.py": "merge_parts = None\n"
     "def build_dataset(raw, folder, settings):",
     "components/train/fit.py": "def train_classifier(dataset, folder, settings, *_, **__):",
-    "components/evaluate/evaluation.py": "def evaluate_model(model, dataset, folder, *_):",
+    "components/evaluate/evaluation.py": "SHOWN = ('metrics.json', 'report.html')\n"
+    "def evaluate_model(model, dataset, folder, *_):",
 }
 
 

@@ -41,7 +41,7 @@ def main() -> None:
         ]
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024  # Linux: in KiB
         (folder,) = Path(outputs).glob("20*/*")
-        (model,) = Path(outputs).glob("models/*/model.json")
+        (spent,) = Path(outputs).glob("models/*/seconds.json")
         accuracy = json.loads((folder / "metrics.json").read_text())["accuracy"]
         rows += [
             ("unchanged", measure(outputs)),
@@ -49,7 +49,7 @@ def main() -> None:
         ]
         for name, seconds in rows:
             print(f"| {name} | {seconds:.1f} s |")
-        seconds = json.loads(model.read_text())["seconds"]
+        seconds = json.loads(spent.read_text())
         print(f"test accuracy {accuracy:.3f}, peak memory {peak:.0f} MB, training {seconds}")
 
 

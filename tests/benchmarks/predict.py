@@ -64,14 +64,14 @@ def bare_loop(network, paths: list[str], side: int) -> float:
 
 def ours(classifier, paths: list[str]) -> float:
     """Seconds of what the command does with the paths."""
-    from components.predict.output import csv_rows, opened
+    from components.predict.output import csv_rows, name_of, opened
     from components.predict.prediction import predict_images
 
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder, opened(f"{folder}/rows.csv") as file:
+    with tempfile.TemporaryDirectory() as folder, opened(f"{folder}/rows.csv", "file") as file:
         write = csv_rows(file, classifier.classes)
-        for prediction in predict_images(classifier, paths, BATCH, 0):
-            write(prediction.path, prediction.probabilities)
+        for path, probabilities, _ in predict_images(classifier, paths, BATCH, 0):
+            write(path, name_of(probabilities, classifier.classes, 0), probabilities)
     return time.perf_counter() - start
 
 

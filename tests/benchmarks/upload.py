@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # for the test server, too
 from pipelines.engine.command import SDK_SETTINGS
 
 SIDE = 64  # pixels
@@ -41,19 +42,16 @@ from clearml import Task
 from components.runtime import storage
 from components.ingest.audit import build_raw_dataset
 from components.ingest.parameters import Ingest
-from pipelines.engine import parameters
-import hydra
-from omegaconf import OmegaConf
-with hydra.initialize_config_dir(str(parameters.CONF), version_base="1.3"):
-    overrides = ["ingest=folder", f"ingest.path={sys.argv[1]}"]
-    nested = OmegaConf.to_container(hydra.compose("config", overrides), resolve=True)
-nested.pop("rerun")
-settings = parameters.read(parameters.flatten(nested)).ingest
+from components.imaging.artifact import dataset_artifact
+from components.ingest.page import report
+from pipelines.dag import PETS
+texts = PETS.parameters.defaults("ingest=folder", f"ingest.path={sys.argv[1]}")
+settings = PETS.parameters.read(texts).ingest
 Task.init("upload", "ingest", auto_connect_frameworks=False, auto_connect_arg_parser=False)
 with storage.workspace() as folder:
     build_raw_dataset(settings, folder, pack=True)
     began = time.perf_counter()
-    storage.store().publish_dataset(folder, parent=None)
+    storage.store().publish(folder, dataset_artifact(folder, None, report=report))
     print(time.perf_counter() - began)
 """
 

@@ -142,6 +142,12 @@ def test_what_is_forced(world: World) -> None:
     assert set(world.plan("run.cache=false").values()) >= {"run: run.cache=false"}
 
 
+def test_an_equal_model_made_again_is_not_evaluated_again(world: World) -> None:
+    told = world.run("run.force=[train]")
+    assert told["train"] == "runs: forced"
+    assert reused(told) == ["ingest", "preprocess", "evaluate"]
+
+
 def test_a_part_of_the_stages_from_existing_pieces(world: World) -> None:
     told = world.plan("run.stages=[evaluate]", "run.dataset=latest", "run.model=latest")
     assert set(told) == {"evaluate"}

@@ -55,7 +55,7 @@ def test_a_mistake_in_its_parameter_is_one_line(checkout: Checkout) -> None:
 
 
 def test_a_sweep_over_its_parameter(checkout: Checkout) -> None:
-    done = checkout.run(*TINY, *ONLY, "-m", "describe.split=train,test")
+    done = checkout.run("-m", *TINY, *ONLY, "describe.split=train,test")
     assert done.returncode == 0, done.stderr
     assert "[0] describe   reused from run " in done.stdout
     assert "[1] describe   runs: describe.split train -> test" in done.stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkout import Checkout
+from tests.checkout import ENTRY, Checkout
 
 # Seconds instead of minutes; the stages, the loop and the report are the real ones.
 TINY = ("preprocess.image_size=32", "train.epochs=2", "evaluate=quick")
@@ -101,6 +101,27 @@ def test_a_folder_with_any_number_of_classes_trains(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     metrics = json.loads((checkout.run_folder() / "metrics.json").read_text())
     assert metrics["classes"] == ["class 0", "class 1", "class 2"]
+
+
+PARSERS = """
+import builtins, runpy, sys, threading
+real = builtins.compile
+def compile_(source, filename, mode, flags=0, *more, **named):
+    if flags & 0x400 and threading.current_thread() is not threading.main_thread():
+        print("PARSED BY", threading.current_thread().name, filename, file=sys.stderr)
+    return real(source, filename, mode, flags, *more, **named)
+builtins.compile = compile_
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_no_thread_parses_beside_the_steps(tmp_path: Path) -> None:
+    """CPython 3.11.7 ends in a SystemError where two threads parse; ClearML's did, by itself."""
+    checkout = Checkout(tmp_path)
+    done = checkout.python("-c", PARSERS, ENTRY, *TINY, "run.stages=[ingest,preprocess]")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""`preprocess.shards`: parallel steps that share the work, each cached by itself, then merged."""
+"""`preprocess.parts`: parallel steps that share the work, each cached by itself, then merged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from clearml import Dataset, StorageManager
 from tests.checkout import Checkout
 from tests.e2e.conftest import TINY, ClearML
 
-HALVES = ("run.stages=[ingest,preprocess]", "preprocess.shards=2", "preprocess.images_per_file=30")
+HALVES = ("run.stages=[ingest,preprocess]", "preprocess.parts=2", "preprocess.images_per_file=30")
 MODULE = "components/preprocess/images.py"
 
 # The second of two parts fails until a file is there.

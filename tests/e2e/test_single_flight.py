@@ -108,7 +108,7 @@ def test_the_announcement_of_the_run_that_a_clone_was_made_from_does_not_count(
 ) -> None:
     first = project.task("pets", "controller")
     Task.get_task(task_id=first).set_user_properties(
-        **{single_flight.PROPERTY: str(single_flight.Announcement(WANTED.fingerprint, 0, first))}
+        **{single_flight.PROPERTY: str(single_flight.Announcement(WANTED.fingerprint, "0", first))}
     )
     clone = project.api("tasks.clone", task=first, new_task_name="pets")["id"]
     project.api("tasks.started", task=clone)

@@ -72,6 +72,7 @@ def test_a_png_may_tell_its_orientation_behind_its_pixels(orientation: int) -> N
     assert (found.width, found.height) == UPRIGHT.size
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_damaged_metadata_do_not_spoil_a_photo() -> None:
     data = encoded(UPRIGHT, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff" + bytes(30))
     assert examine(data, File("a.jpg", "cat"), LIMITS).verdict == FINE

@@ -15,6 +15,7 @@ from components.ingest.audit import build_raw_dataset
 from components.ingest.layout import File
 from components.ingest.verdict import Finding, Limits, examine
 from tests.ingest.builders import encoded, fill, ingest_settings, photo, photos
+from tests.ingest.formats import written
 
 SIZE = (320, 240)
 PHOTO = photo(1, SIZE)
@@ -55,6 +56,7 @@ DAMAGED = {
     "MPO": first_picture_cut(encoded(PHOTO, "MPO", save_all=True, append_images=[photo(2)])),
     "zeros to the end": zeroed(encoded(PHOTO, optimize=True), 0.4, 1),
     "WebP": zeroed(encoded(PHOTO, "WEBP"), 0.4, 1),
+    "HEIC": zeroed(written(PHOTO, "HEIC"), 0.8, 1),
     "TIFF strip": zeroed(encoded(PHOTO, "TIFF"), 0.3, 0.5),
     "TIFF end": zeroed(encoded(PHOTO, "TIFF"), 0.6, 1),
     "deep TIFF": zeroed(encoded(PHOTO.convert("F"), "TIFF"), 0.3, 0.5),
@@ -107,6 +109,8 @@ WHOLE = {
     "black below": encoded(half("black"), optimize=True),
     "zeros behind": encoded(PHOTO) + bytes(100_000),
     "zeros behind WebP": encoded(PHOTO, "WEBP") + bytes(100_000),
+    "zeros behind HEIC": written(PHOTO, "HEIC") + bytes(100_000),
+    "zeros behind AVIF": written(PHOTO, "AVIF") + bytes(100_000),
     "black bars, TIFF": encoded(bars(), "TIFF"),
     "black bars, BMP": encoded(bars(), "BMP"),
     "on black, TIFF": encoded(on_black(), "TIFF"),

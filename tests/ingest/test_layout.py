@@ -116,7 +116,17 @@ def test_splits_may_be_below_the_classes() -> None:
     differ = refusal(
         *below("cats", classes=("train", "val")), *below("dogs", classes=("train", "test"))
     )
-    assert "cats/ has the split folders train, val, dogs/ has test, train" in differ
+    assert "train and test differ in the class folders cats; both need the same ones" in differ
+
+
+def test_a_folder_may_be_named_by_its_class_and_its_split() -> None:
+    paths = ["dog_train/1.jpg", "dog_test/2.jpg", "Test-big cat/3.jpg", "TRAIN-big cat/deep/4.jpg"]
+    assert labels(*paths) == {
+        "dog_train/1.jpg": ("dog", "train"),
+        "dog_test/2.jpg": ("dog", "test"),
+        "Test-big cat/3.jpg": ("big cat", "test"),
+        "TRAIN-big cat/deep/4.jpg": ("big cat", "train"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -143,7 +153,7 @@ def test_what_may_mean_two_things_is_asked(folders: tuple[str, ...], seen: str) 
     "paths",
     [
         ["fold1/1.jpg", "fold2/2.jpg"],
-        ["dog_train/1.jpg", "dog_test/2.jpg", "cat_train/1.jpg", "cat_test/2.jpg"],
+        ["dog_train/1.jpg", "dog_test/2.jpg", "cat_train/1.jpg", "cat_val/2.jpg"],
         ["val/1.jpg", "test/2.jpg"],
         [*below("train"), "more/1.jpg"],
         [*below("cats", classes=("train", "val")), "dogs/1.jpg"],
@@ -298,6 +308,8 @@ def test_with_labels_in_names_folders_are_splits_or_nothing() -> None:
     assert {s for _, s in split.values()} == {"train", "validation"}
     with pytest.raises(BadInput, match=r"found no labels; it needs two classes; .*ingest\.pattern"):
         found("1.jpg", "2.jpg")
+    deep = found("a.0.jpg", "x/y/z/1/b.1.jpg", "x/y/z/2/a.1.jpg", "x/readme.md")
+    assert [label for label, _ in deep.values()] == ["a", "b", "a"]
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ def test_a_defect_is_left_out_with_its_reason(data: bytes, reason: str) -> None:
         (encoded(photo(1, mode="L")), "a.jpg", "greyscale"),
         (encoded(photo(1, mode="1"), "PNG"), "a.png", "greyscale"),
         (encoded(deep(photo(1)), "PNG"), "a.png", "more than 8 bits"),
+        (encoded(photo(1, mode="LAB"), "TIFF"), "a.tif", "LAB colours"),
         (with_orientation(1), "a.jpg", ""),
         (with_orientation(6), "a.jpg", "turned upright"),
     ],

@@ -90,6 +90,7 @@ def test_the_pixels_of_a_photo_are_those_of_the_dataset_to_the_bit(
     raw: Path, tmp_path: Path, resize: str, stored_as: tuple[str, int]
 ) -> None:
     recipe = Recipe(33, resize, *stored_as)
+    classifier = Classifier(untrained(tmp_path / "model", "small_resnet", 33, resize, stored_as))
     dataset = processed(raw, tmp_path / "dataset", recipe)
     seen = 0
     for split in ("train", "validation", "test"):
@@ -101,6 +102,9 @@ def test_the_pixels_of_a_photo_are_those_of_the_dataset_to_the_bit(
             got = np.frombuffer(photo.pixels, np.uint8).reshape(33, 33, 3)
             np.testing.assert_array_equal(got, wanted, err_msg=path)
             seen += 1
+        unstored = [read_photo(recipe._replace(format="png"), path).pixels for path in paths]
+        images = np.frombuffer(b"".join(unstored), np.uint8).reshape(-1, 33, 33, 3)
+        np.testing.assert_array_equal(classifier.stored(images), trained)
     assert seen == 24
 
 

@@ -14,12 +14,19 @@ import pytest
 from components.evaluate.calibration import with_temperature
 from components.runtime import storage
 from components.runtime.schema import BadInput
+from components.runtime.stores import Artifact
 from components.train.artifact import model_artifact
 from pipelines.dag import PETS
 from pipelines.engine import command
 from pipelines.predict import Predict, work
 from tests.checkout import Checkout
 from tests.predict.builders import CLASSES, draw_photos, untrained
+
+
+def published_model(store: storage.LocalStore) -> str:
+    """The reference of a model that was never trained."""
+    model = untrained(store.temporary / "model")
+    return store.publish(model, model_artifact(model, ""))
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +42,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def model(checkout: Checkout) -> str:
     """Its reference."""
     store = storage.LocalStore(checkout.root / "outputs")
-    model = untrained(store.temporary / "model")
-    reference = store.publish(model, model_artifact(model, ""))
+    reference = published_model(store)
     store.champions.choose(reference)
     return reference
 
@@ -135,7 +141,7 @@ def test_no_champion_yet(checkout: Checkout) -> None:
 
 def test_without_a_champion_the_newest_model_is_taken_and_told(checkout: Checkout) -> None:
     store = storage.LocalStore(checkout.root / "young")
-    reference = store.publish_model(untrained(store.temporary / "model"), "")
+    reference = published_model(store)
     done = predict(checkout, "images=photos (ä)/000.jpg", "run.outputs=young", "file=-")
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[0] == (
@@ -152,7 +158,7 @@ def test_what_is_not_probable_enough_is_none_of_them(
     rows = {}
     for name, threshold in (("all", "null"), ("some", "0.9")):
         arguments = [f"file={name}.csv", f"gallery={name}.html", f"threshold={threshold}"]
-        work(command.read(Predict, "predict", ["images=photos (ä)", *arguments]))
+        work(command.read(PETS, Predict, "predict", ["images=photos (ä)", *arguments]))
         with (checkout.root / f"{name}.csv").open() as file:
             rows[name] = list(csv.DictReader(file))
     named = []
@@ -172,11 +178,11 @@ def test_an_evaluation_that_calibrated_its_model_calibrates_predictions(
     monkeypatch.chdir(checkout.root)
     caplog.set_level("INFO")
     store = storage.LocalStore(checkout.root / "calibrated")
-    store.publish_model(untrained(store.temporary / "model"), "")
+    published_model(store)
 
     def predicted(name: str) -> np.ndarray:
         arguments = ["images=photos (ä)", "model=latest", "run.outputs=calibrated"]
-        work(command.read(Predict, "predict", [*arguments, f"file={name}.csv"]))
+        work(command.read(PETS, Predict, "predict", [*arguments, f"file={name}.csv"]))
         with (checkout.root / f"{name}.csv").open() as file:
             return np.array([[float(row[c]) for c in CLASSES] for row in csv.DictReader(file)])
 
@@ -185,6 +191,6 @@ def test_an_evaluation_that_calibrated_its_model_calibrates_predictions(
     folder.mkdir()
     told = {"model": "beef" * 16, "temperature": {"temperature": 2.5, "applied": True}}
     (folder / "metrics.json").write_text(json.dumps(told))
-    reference = store.publish_evaluation(folder)
+    reference = store.publish(folder, Artifact("evaluation"))
     np.testing.assert_allclose(predicted("scaled"), with_temperature(raw, 2.5), atol=1e-5)
     assert f"calibrated with temperature 2.5 of {reference}" in caplog.messages

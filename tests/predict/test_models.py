@@ -11,6 +11,7 @@ import pytest
 
 from components.predict.models import find_model
 from components.runtime.schema import BadInput
+from components.runtime.stores import Artifact
 from components.runtime.stores.local_store import LocalStore
 
 CONTENT = "beef" * 16
@@ -23,7 +24,7 @@ def publish(store: LocalStore, name: str, content: str = CONTENT) -> str:
     (folder / "model.keras").write_bytes(b"weights")
     info = {"classes": ["cat"], "architecture": name, "content": content}
     (folder / "model.json").write_text(json.dumps(info))
-    return store.publish_model(folder, "")
+    return store.publish(folder, Artifact("model", name, content=content))
 
 
 def evaluate(store: LocalStore, temperature: float, applied: bool, content: str = CONTENT) -> str:
@@ -32,7 +33,7 @@ def evaluate(store: LocalStore, temperature: float, applied: bool, content: str 
     calibration = {"temperature": temperature, "applied": applied}
     metrics = {"model": content, "temperature": calibration}
     (folder / "metrics.json").write_text(json.dumps(metrics))
-    return store.publish_evaluation(folder)
+    return store.publish(folder, Artifact("evaluation"))
 
 
 def run_of(outputs: Path, **made: str) -> Path:
@@ -96,6 +97,16 @@ def test_a_temperature_that_was_not_applied_or_of_another_model_is_none(store: L
     known = evaluate(store, 1.5, False)
     found = find_model(reference, store)
     assert (found.evaluation, found.temperature) == (known, None)
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[1]", "null"])
+def test_a_damaged_description_is_left_to_those_who_need_it(
+    store: LocalStore, tmp_path: Path, damage: str
+) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "model.keras").write_bytes(b"weights")
+    (tmp_path / "net" / "model.json").write_text(damage)
+    assert find_model(str(tmp_path / "net"), store)[2:] == ({}, "", {})
 
 
 def test_a_run_that_only_evaluated_has_the_model_that_it_started_from(store: LocalStore) -> None:

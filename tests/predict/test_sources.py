@@ -84,6 +84,7 @@ def test_paths_from_standard_input_are_read_when_needed(monkeypatch: pytest.Monk
     ("name", "words"),
     [
         ("none.jpg", "there is no such file or folder"),
+        ("n" * 5000, "there is no such file or folder"),
         ("*.bmp", "the pattern matches no file"),
         ("empty", "the folder has no image files"),
     ],

@@ -79,7 +79,7 @@ def test_other_code_is_refused(
 
 def test_a_comment_is_no_other_code(planned: dict[str, Any], tmp_path: Path) -> None:
     source._read.cache_clear()
-    (tmp_path / "frame.py").write_text('"""New words."""\n\na = (1)  # one')
+    (tmp_path / "frame.py").write_text('"""New words."""\n\na  =  1  # one')
     step._check(Task(planned), "train")
 
 

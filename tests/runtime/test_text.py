@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import sys
 
 import pytest
 
@@ -30,6 +32,13 @@ def test_only_what_is_no_letter_is_escaped(text: str, shown: str) -> None:
 def test_a_log_keeps_its_lines() -> None:
     record = logging.LogRecord("x", 20, "x", 1, "one\n%s", ("\x1b[31mtwo",), None)
     assert Formatter().format(record) == "one\n\\x1b[31mtwo"
+
+
+def test_a_terminal_without_the_letters_gets_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    record = logging.LogRecord("x", 20, "x", 1, "\u732b: %d %%", (50,), None)
+    assert Formatter().format(record) == "\\u732b: 50 %"
 
 
 def test_markdown_is_taken_literally() -> None:

@@ -76,9 +76,7 @@ def test_no_network_says_what_to_do_instead(monkeypatch: pytest.MonkeyPatch) -> 
     def offline(**_: object) -> keras.Model:
         raise Exception("URL fetch failure on https://example.com/w.h5: None -- no route")
 
-    offered = models.ARCHITECTURES["mobilenetv2"]
-    downloads = {"mobilenetv2": offered._replace(application=offline)}
-    monkeypatch.setattr(models, "ARCHITECTURES", downloads)
+    monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
     with pytest.raises(BadInput, match=r"https://example.com/w\.h5.*set train\.weights=PATH"):
         models._imagenet_weights("mobilenetv2", SIZE)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from components.train.models import ARCHITECTURES as BUILT
 from components.train.parameters import ARCHITECTURES
 from tests.train.helpers import shipped
 
@@ -18,7 +17,7 @@ def options(group: str) -> list[str]:
 
 
 def test_every_architecture_has_an_option_of_its_name() -> None:
-    assert options("model") == sorted(ARCHITECTURES) == sorted(BUILT)
+    assert options("model") == sorted(ARCHITECTURES)
     for name in ARCHITECTURES:
         assert shipped(model=name).architecture == name
 

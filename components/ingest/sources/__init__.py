@@ -1,41 +1,32 @@
 """The sources: each becomes a list of files with class and split, and a way to read them.
 
-A source is a module here with a `KIND`, a line in `KINDS`, and a YAML in conf/ingest/.
+A source is a class here, a line in `KINDS`, and a YAML in conf/ingest/.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 from components.ingest.download import shown
-from components.ingest.layout import Asked, File
+from components.ingest.layout import File
 from components.ingest.parameters import Ingest
-from components.ingest.sources import (
-    archive,
-    clearml_dataset,
-    folder,
-    names,
-    sample,
-    table,
-)
-from components.ingest.sources.kind import (
-    CONTROL_CHARACTERS,
-    Identify,
-    Kind,
-    Resolve,
-    Source,
-    has_control_characters,
-)
+from components.ingest.sources.folders import Archive, ClearmlDataset, Folder, Sample
+from components.ingest.sources.kind import Identify, Kind, Resolve, Source
+from components.ingest.sources.names import Names
+from components.ingest.sources.table import Table
+from components.runtime.text import printable
 
-KINDS: dict[str, Kind] = {
-    "sample": sample.KIND,
-    "folder": folder.KIND,
-    "archive": archive.KIND,
-    "clearml_dataset": clearml_dataset.KIND,
-    "names": names.KIND,
-    "table": table.KIND,
+KINDS: dict[str, type[Kind]] = {
+    "sample": Sample,
+    "folder": Folder,
+    "archive": Archive,
+    "clearml_dataset": ClearmlDataset,
+    "names": Names,
+    "table": Table,
 }
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f]")  # which would break a table's lines
 
 
 def open_source(settings: Ingest, resolve: Resolve | None = None) -> Source:
@@ -43,15 +34,14 @@ def open_source(settings: Ingest, resolve: Resolve | None = None) -> Source:
 
     BadInput when it is missing, empty, or does not tell the classes of its files.
     """
-    kind, asked = _kind(settings)
-    place = kind.place(settings, asked, resolve)
-    if not place.files:
-        raise asked.refusal("it is empty")
-    if len(place.files) > settings.max_files:
-        raise asked.refusal(f"has more than ingest.max_files={settings.max_files} files")
-    labelled = kind.label(place, settings, asked)
-    files = [_checked(file, settings) for file in labelled.files]
-    return Source(place.name, asked.told, place.root, place.archive, files, labelled.notes)
+    kind = KINDS[settings.source](settings)
+    source = kind.open(resolve)
+    if not source.files:
+        raise kind.asked.refusal("it is empty")
+    if len(source.files) > settings.max_files:
+        raise kind.asked.refusal(f"has more than ingest.max_files={settings.max_files} files")
+    files, notes = kind.label(source)
+    return replace(source, files=[_checked(file, settings) for file in files], notes=notes)
 
 
 def fingerprint(settings: Ingest, identify: Identify | None = None) -> str | None:
@@ -60,14 +50,12 @@ def fingerprint(settings: Ingest, identify: Identify | None = None) -> str | Non
     Folders and tables by names and bytes, archives by bytes, addresses by themselves and their
     checksum, ClearML datasets by id, which `identify` finds. BadInput when the source is missing.
     """
-    kind, asked = _kind(settings)
-    return kind.identity(settings, asked, identify)
+    return KINDS[settings.source](settings).identity(identify)
 
 
 def folder_of(settings: Ingest) -> Path | None:
     """Where the files of a source lie that are not copied; None for all other sources."""
-    kind, asked = _kind(settings)
-    return kind.folder(settings, asked)
+    return KINDS[settings.source](settings).folder()
 
 
 def public(settings: Ingest) -> Ingest:
@@ -79,19 +67,11 @@ def public(settings: Ingest) -> Ingest:
     )
 
 
-def _kind(settings: Ingest) -> tuple[Kind, Asked]:
-    kind = KINDS[settings.source]
-    given = {name: getattr(settings, name) for name in kind.parameters}
-    more = [f"ingest.{n}={v}" for n, v in given.items() if v not in (None, "auto", "ask")]
-    return kind, Asked(kind.told(settings), settings.source, tuple(more))
-
-
 def _checked(file: File, settings: Ingest) -> File:
     """The file with what is against it."""
-    path, problem = file.path, file.problem
-    if has_control_characters(path):
-        path = path.encode("unicode_escape").decode()  # so that tables and pages stay whole
-        problem = problem or CONTROL_CHARACTERS
-    elif not problem and file.size > settings.max_file_mb * 1e6:
-        problem = f"too large: {file.size / 1e6:.0f} MB"
-    return file._replace(path=path, problem=problem)
+    if CONTROL_CHARACTERS.search(file.path):
+        problem = file.problem or "its name has control characters"
+        return file._replace(path=printable(file.path), problem=problem)
+    if not file.problem and file.size > settings.max_file_mb * 1e6:
+        return file._replace(problem=f"too large: {file.size / 1e6:.0f} MB")
+    return file

@@ -1,53 +1,27 @@
-"""What a kind of source has to say, and what all of them share."""
+"""What a source says of itself, and what all of them share."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import NamedTuple
 
+from components.imaging.walk import set_aside, visible, walk
 from components.ingest import archives
+from components.ingest.download import cached_path, download, is_address, shown
 from components.ingest.layout import Asked, File, Labels, empty_classes, find_labels
 from components.ingest.naming import listed
 from components.ingest.parameters import Ingest
-from components.runtime.files import read_below
+from components.runtime.files import file_hash, read_below
 
 Resolve = Callable[[str], Path]  # from a ClearML dataset's name to its local copy
 Identify = Callable[[str], str]  # ... and to its id
-CONTROL_CHARACTERS = "its name has control characters"
-
-
-class Place(NamedTuple):
-    """Where files are, and which; their labels are not known yet."""
-
-    name: str
-    root: Path | None  # their folder, or None when they are read from `archive`
-    archive: Path | None
-    files: list[File]  # nothing hidden or made by machines
-    set_aside: list[str]  # folders with such
-    empty: list[str]  # folders without a file
-
-
-class Labelled(NamedTuple):
-    """The files of a place with their labels, and what a person should know of it."""
-
-    files: list[File]
-    notes: list[str]
-
-
-class Kind(NamedTuple):
-    """A kind of source; each function gets the settings, and how they were asked for."""
-
-    told: Callable[[Ingest], str]  # how a user says it: ingest.path=photos
-    place: Callable[[Ingest, Asked, Resolve | None], Place]
-    label: Callable[[Place, Ingest, Asked], Labelled]
-    folder: Callable[[Ingest, Asked], Path | None]  # where its files stay; None: they are copied
-    identity: Callable[[Ingest, Asked, Identify | None], str | None]  # of what it delivers
-    parameters: tuple[str, ...]  # its own, for the commands in messages
+Labelled = tuple[list[File], list[str]]  # files with their labels, and what a person should know
 
 
 @dataclass(frozen=True)
@@ -58,7 +32,9 @@ class Source:
     told: str  # how the user said it, for errors: ingest.path=photos
     root: Path | None
     archive: Path | None
-    files: list[File]
+    files: list[File]  # nothing hidden or made by machines
+    set_aside: list[str]  # folders with such
+    empty: list[str]  # folders without a file
     notes: list[str]  # what was set aside, what is empty, and such
 
     def contents(self) -> Iterator[tuple[File, bytes]]:
@@ -77,50 +53,140 @@ class Source:
             yield wanted[place]._replace(problem=problem), data
 
 
-def path_of(settings: Ingest) -> str:
-    """How the sources with a path are asked for."""
-    return f"ingest.path={settings.path or 'null'}"
+class Kind:
+    """A kind of source with the settings: where its files are, and which labels they have.
+
+    This one is a folder, an archive or the address of one, whose folders are the classes.
+    """
+
+    parameter = "path"  # says where it is
+    wanted = "a folder or an archive with images"  # ... if it says nothing
+    takes = ("folder", "file")
+    own: tuple[str, ...] = ("layout", "alike")  # its parameters, for the commands in messages
+
+    def __init__(self, settings: Ingest) -> None:
+        self.settings = settings
+        given = {name: getattr(settings, name) for name in self.own}
+        more = [f"ingest.{n}={v}" for n, v in given.items() if v not in (None, "auto", "ask")]
+        self.asked = Asked(self.told(), settings.source, tuple(more))
+
+    def told(self) -> str:
+        """How it is asked for, without secrets of an address."""
+        return f"ingest.{self.parameter}={shown(self._given() or 'null')}"
+
+    def path(self) -> str:
+        """Where it is; BadInput when that is not said."""
+        if path := self._given():
+            return path
+        raise self.asked.refusal(f"give {self.wanted}")
+
+    def local(self) -> Path:
+        """The folder or archive on this machine, downloaded if need be; BadInput without one."""
+        if self._is_remote():
+            return download(self.path(), self.settings)
+        path, checksum = Path(self.path()).expanduser().absolute(), self.settings.sha256
+        try:
+            found = "folder" if path.is_dir() else "file" if path.is_file() else ""
+            if not found:
+                raise self.asked.refusal(f"there is no such {self.takes[0]}")
+            if found not in self.takes:
+                archive = "a file; for a zip or tar archive choose ingest=archive"
+                folder = "a folder; choose ingest=folder"
+                raise self.asked.refusal(f"it is {archive if found == 'file' else folder}")
+            if found == "file" and checksum and file_hash(path) != checksum.lower():
+                raise self.asked.refusal(f"its checksum is not ingest.sha256={checksum}")
+        except OSError as error:  # too long a name, a folder above that is locked, not readable
+            raise self.asked.refusal(str(error.strerror)) from error
+        return path
+
+    def open(self, resolve: Resolve | None) -> Source:
+        """All its files, without labels; `resolve` finds ClearML datasets."""
+        path = self.local()
+        return self.in_folder(path, path.name) if path.is_dir() else self._in_archive(path)
+
+    def label(self, source: Source) -> Labelled:
+        """The files with labels and splits, or with what is wrong with them."""
+        paths = (file.path for file in source.files if not file.problem)
+        found = find_labels(paths, self.asked, self.settings.layout, self.settings.alike)
+        if empty := empty_classes(found, source.empty):
+            empty = [f"class folders without files: {listed(empty)}"]
+        return with_labels(source, found, "not in a class folder", empty)
+
+    def folder(self) -> Path | None:
+        """Where its files stay; None when they are copied."""
+        if "folder" not in self.takes or self._is_remote():
+            return None
+        path = self.local()
+        return path if path.is_dir() else None
+
+    def identity(self, identify: Identify | None) -> str | None:
+        """A hash of what it delivers, by bytes or by a checksum; None when they are not here yet.
+
+        `identify` tells the ids of ClearML datasets.
+        """
+        if self._is_remote():
+            if self.settings.sha256:
+                return hash_of(self.path(), self.settings.sha256)
+            local = cached_path(self.path(), self.settings)
+            return hash_of(file_hash(local)) if local.is_file() else None
+        local = self.local()
+        return content_of(self.open(None)) if local.is_dir() else hash_of(file_hash(local))
+
+    def in_folder(self, root: Path, name: str) -> Source:
+        """All files of a folder."""
+        found = walk(root)
+        files = [File(file.path, size=file.size, problem=file.problem) for file in found.files]
+        return Source(name, self.asked.told, root, None, files, found.set_aside, found.empty, [])
+
+    def _in_archive(self, path: Path) -> Source:
+        limits = archives.Limits(self.settings.max_files, self.settings.max_archive_gb)
+        files, aside = [], set()
+        members = archives.list_members(path, limits, self.asked.told)
+        for place, (name, size, problem) in enumerate(members):
+            if problem or visible(name):
+                files.append(File(name, size=size, problem=problem, place=place))
+            elif folder := set_aside(name):
+                aside.add(folder)
+        name = path.name.split("--", 1)[-1]  # without the prefix that the download gave it
+        for suffix in (".gz", ".bz2", ".xz", ".tgz", ".tar", ".zip"):
+            name = name.removesuffix(suffix)
+        return Source(name, self.asked.told, None, path, files, sorted(aside), [], [])
+
+    def _given(self) -> str | None:
+        return getattr(self.settings, self.parameter)
+
+    def _is_remote(self) -> bool:
+        return "file" in self.takes and is_address(self.path())
 
 
-def by_folders(place: Place, settings: Ingest, asked: Asked) -> Labelled:
-    """Classes and splits are folders."""
-    paths = (file.path for file in place.files if not file.problem)
-    found = find_labels(paths, asked, settings.layout, settings.alike)
-    if empty := empty_classes(found, place.empty):
-        empty = [f"class folders without files: {listed(empty)}"]
-    return with_labels(place, found, "not in a class folder", empty)
-
-
-def with_labels(place: Place, found: Labels, missing: str, notes: Iterable[str] = ()) -> Labelled:
+def with_labels(source: Source, found: Labels, missing: str, notes: Iterable[str] = ()) -> Labelled:
     """The files with their labels; `missing` is the problem of those that are not in `found`.
 
     Those with an empty label are set aside, with a note how to predict them.
     """
     files, aside = [], []
-    for file in place.files:
+    for file in source.files:
         label, split = found.get(file.path, ("", ""))
         if split and not label:
             aside.append(file.path)
             continue
         problem = file.problem or ("" if label else missing)
-        if not file.problem and has_control_characters(file.path):
-            problem = CONTROL_CHARACTERS
         files.append(file._replace(label=label, split=split, problem=problem))
-    return Labelled(files, [*notes_on(place, aside), *notes])
+    return files, [*notes_on(source, aside), *notes]
 
 
-def notes_on(place: Place, unlabelled: list[str]) -> list[str]:
-    """What was set aside of a place."""
+def notes_on(source: Source, unlabelled: list[str]) -> list[str]:
+    """What was set aside of a source."""
     notes = []
-    if place.set_aside:
-        notes.append(f"set aside, as hidden or made by machines: {listed(place.set_aside)}")
+    if source.set_aside:
+        notes.append(f"set aside, as hidden or made by machines: {listed(source.set_aside)}")
     if unlabelled:
         folder = os.path.commonpath(unlabelled)
         if len(unlabelled) == 1:
             folder = folder.rpartition("/")[0]
-        images = str(place.root / folder) if place.root else folder
+        images = str(source.root / folder) if source.root else folder
         command = shlex.join(["python", "pipelines/predict.py", f"images={images}"])
-        unpack = "" if place.root else "unpack the archive, then "
+        unpack = "" if source.root else "unpack the archive, then "
         notes.append(
             f"set aside, as they have no labels: {len(unlabelled)} files in {folder or images}; "
             f"to predict them: {unpack}{command}"
@@ -128,13 +194,21 @@ def notes_on(place: Place, unlabelled: list[str]) -> list[str]:
     return notes
 
 
-def copied(settings: Ingest, asked: Asked) -> None:
-    """Of a source whose files do not stay where they are."""
+def content_of(source: Source) -> str:
+    """A hash of the names and bytes in a folder, and of the names of empty folders."""
+    assert source.root is not None
+    with ThreadPool(8) as pool:  # reading and hashing release the interpreter lock
+        hashes = pool.imap(functools.partial(_hash_at, source.root), source.files, chunksize=64)
+        parts = [t for f, h in zip(source.files, hashes, strict=True) for t in (f.path, h)]
+    return hash_of(*parts, *source.empty)
 
 
-def has_control_characters(path: str) -> bool:
-    """Whether the path would break a table's lines."""
-    return not path.isprintable() and any(ord(letter) < 32 for letter in path)
+def _hash_at(root: Path, file: File) -> str:
+    """A hash of the file's bytes, or why there is none."""
+    try:
+        return file.problem or hashlib.sha256(read_below(root, file.path)).hexdigest()
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
 
 
 def hash_of(*parts: str) -> str:

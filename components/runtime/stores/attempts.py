@@ -6,7 +6,6 @@ import contextlib
 import shutil
 import time
 from pathlib import Path
-from types import TracebackType
 
 FILE = "checkpoint.npz"
 ABANDONED_DAYS = 30  # after which nobody goes on with a training
@@ -28,12 +27,7 @@ class Attempt:
                     shutil.rmtree(file.parent, ignore_errors=True)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Offline the file is where the next attempt looks."""
 
     def saved(self) -> None:

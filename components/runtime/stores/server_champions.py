@@ -44,17 +44,14 @@ class ServerChampions(Champions):
             if name != "model":
                 model.set_metadata(f"{SECTION}{name}", text, v_type="str")
         _tag(model, add=CHAMPION, remove=ROLLED_BACK)
-        self._untag_others(champion.model)
+        for other in tagged(self.project, CHAMPION):
+            if other.id != champion.model:
+                _tag(other, remove=CHAMPION)
 
     def take_back(self, champion: Champion, to: str) -> None:
         earlier = _champion(Model(model_id=to))
         self.put(replace(earlier, since=now(), reason="rolled back to it"))
         _tag(Model(model_id=champion.model), add=ROLLED_BACK)
-
-    def _untag_others(self, champion: str) -> None:
-        for model in tagged(self.project, CHAMPION):
-            if model.id != champion:
-                _tag(model, remove=CHAMPION)
 
 
 def tagged(project: str, tag: str) -> list[Model]:

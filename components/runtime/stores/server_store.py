@@ -71,7 +71,7 @@ class ServerStore:
 
     def _publish_dataset(self, folder: Path, artifact: Artifact, identity: Identity) -> str:
         for existing in self._datasets_of(artifact.title, identity.content):
-            if self.identity(existing).version == identity.version:
+            if self.identity(existing).version == identity.version and self.is_intact(existing):
                 return existing
         for attempt in range(1, PUBLISH_ATTEMPTS):
             try:
@@ -222,10 +222,11 @@ class ServerStore:
             shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(dir=folder.parent))
-            _unpack(task, temporary)
-            with contextlib.suppress(OSError):  # another process was faster
-                temporary.rename(folder)
+            archive = task.artifacts[DETAILS].get_local_copy(force_download=again)
+            with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+                shutil.unpack_archive(archive, temporary, "zip")
+                with contextlib.suppress(OSError):  # another process was faster
+                    Path(temporary).rename(folder)
         return folder
 
     def is_intact(self, reference: str) -> bool:
@@ -294,26 +295,20 @@ def _content_tag(content: str) -> str:
     return f"content:{content[:12]}"
 
 
-def _unpack(task: Task, folder: Path) -> None:
-    """Extract what `_upload_details` attached to a task; a damaged copy here is fetched again."""
-    attached = task.artifacts[DETAILS]
-    try:
-        _extract(attached.get_local_copy(), folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError):
-        _extract(attached.get_local_copy(force_download=True), folder)
-
-
 def _whole(fetch: Callable[[bool], Path], reference: str) -> Path:
     """The folder that `fetch` brings, once more if a file is not as it was published.
 
     OSError when it arrives damaged twice.
     """
-    folder = fetch(False)
-    if altered(folder):
-        folder = fetch(True)
-        if file := altered(folder):
-            raise OSError(f"{reference}: {file} comes damaged from the server")
-    return folder
+    for again in (False, True):
+        try:
+            folder = fetch(again)
+            damaged = altered(folder)
+        except (shutil.ReadError, zipfile.BadZipFile, zlib.error, EOFError):
+            damaged = DETAILS
+        if not damaged:
+            return folder
+    raise OSError(f"{reference}: {damaged} comes damaged from the server")
 
 
 def _set_identity(task: Task, identity: Identity) -> None:
@@ -322,8 +317,3 @@ def _set_identity(task: Task, identity: Identity) -> None:
 
 def _unknown(reference: str, error: Exception) -> BadInput:
     return BadInput(f"{reference}: no such dataset or model on the server ({error})")
-
-
-def _extract(path: str, folder: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        archive.extractall(folder)

@@ -8,12 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-from components.ingest.parameters import Ingest
 from components.ingest.sources import fingerprint, folder_of, open_source
-from components.runtime.schema import BadInput, parse, to_text
+from components.runtime.schema import BadInput
+from pipelines.dag import PETS
 from tests.ingest.builders import CONF, fill, ingest_settings
 
 FILES = {"cat/1.jpg": b"one", "cat/2.jpg": b"two", "dog/1.jpg": b"three"}
@@ -169,11 +167,9 @@ def test_the_fingerprint_of_what_is_not_here(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((CONF / "ingest").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_shipped_source_has_all_parameters(path: Path) -> None:
     ingest_settings(path.stem)  # raises when one is missing or unknown
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        composed = compose("config", [f"ingest={path.stem}", "ingest/audit=strict"])
-        assert composed.ingest.min_side == 64
-        values = OmegaConf.to_container(composed.ingest)
-    assert parse(Ingest, {name: to_text(value) for name, value in values.items()}, "ingest")
+    known = PETS.parameters
+    composed = known.read(known.defaults(f"ingest={path.stem}", "ingest/audit=strict"))
+    assert composed.ingest.min_side == 64
 
 
 def test_a_fingerprint_needs_no_heavy_imports() -> None:
