@@ -1,4 +1,4 @@
-"""Bootstrap intervals: how much each figure would move with other test images of the same kind.
+"""The figures, and how much each would move with other test images of the same kind.
 
 All resamples are computed at once as weights, since a scikit-learn call for every resample and
 class takes minutes; a test holds them equal to scikit-learn with `sample_weight`.
@@ -30,18 +30,15 @@ class Bootstrap:
         self.level = level
 
     def interval(self, values: np.ndarray) -> Interval:
-        """The middle `level` of the values of the resamples that have one."""
+        """The middle `level` of the values of the resamples that have one.
+
+        None where all are perfect: then the images can't tell how far below 1 it is.
+        """
         values = values[np.isfinite(values)]
-        if not len(values):
+        if np.allclose(values, 1, rtol=0, atol=1e-6):  # true also of no values
             return None
         tail = (1 - self.level) / 2
         return np.quantile(values, [tail, 1 - tail]).tolist()
-
-    def mean(self, values: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
-        """[R] the mean of `values` [N], or [R, C] of [N, C], over the images `among` (bool [N])."""
-        weights = self.weights if among is None else self.weights[:, among]
-        values = np.asarray(values if among is None else values[among], np.float32)
-        return divide(weights @ values, weights.sum(axis=1).reshape(-1, *[1] * (values.ndim - 1)))
 
     def proportion(self, hits: np.ndarray, among: np.ndarray | None = None) -> Interval:
         """The interval of a share, such as an accuracy.
@@ -53,44 +50,63 @@ class Bootstrap:
             return None
         if inside.all() or not inside.any():
             return wilson(int(inside.sum()), len(inside), self.level)
-        return self.interval(self.mean(hits, among))
+        weights = self.weights if among is None else self.weights[:, among]
+        return self.interval(divide(weights @ inside.astype(np.float32), weights.sum(axis=1)))
+
+
+def figures(
+    predictions: Predictions, weights: np.ndarray, bins: int, areas: bool = True
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Every figure, for each row of `weights` [R, N], which tell how often an image counts.
+
+    The overall ones [R] and those of the classes [R, C], by name; not a number where undefined.
+    """
+    every = np.arange(len(predictions.classes))
+    is_label = predictions.labels[:, None] == every
+    is_predicted = predictions.predicted[:, None] == every
+    hits, of_label, of_predicted = (
+        weights @ member.astype(weights.dtype)
+        for member in (is_label & is_predicted, is_label, is_predicted)
+    )
+    of_class = {
+        "precision": divide(hits, of_predicted),
+        "recall": divide(hits, of_label),
+        "f1": divide(2 * hits, of_label + of_predicted),
+    }
+    gaps = np.zeros((len(predictions), bins), weights.dtype)
+    gaps[np.arange(len(predictions)), bin_of(predictions.confidence, bins)] = (
+        predictions.correct - predictions.confidence
+    )
+    images = weights.sum(axis=1)
+    overall = {
+        "accuracy": hits.sum(axis=1) / images,
+        "balanced_accuracy": np.nanmean(of_class["recall"], axis=1),
+        "log_loss": weights @ predictions.losses.astype(weights.dtype) / images,
+        "calibration_error": np.abs(weights @ gaps / images[:, None]).sum(axis=1),
+    }
+    if areas:
+        scores = predictions.probabilities
+        both = [weighted_areas(is_label[:, i], scores[:, i], weights) for i in every]
+        of_area = dict(zip(("auc", "average_precision"), np.stack(both, axis=-1), strict=True))
+        overall |= {name: values.mean(axis=1) for name, values in of_area.items()}
+        of_class |= of_area
+    return overall, of_class
 
 
 def intervals(predictions: Predictions, boot: Bootstrap, bins: int) -> dict[str, Interval]:
-    """The interval of every figure of `metrics.measure` by its dotted name, such as
-    `per_class.cat.recall`."""
-    classes, labels, predicted = predictions.classes, predictions.labels, predictions.predicted
-    every = np.arange(len(classes))
-    is_label, is_predicted = labels[:, None] == every, predicted[:, None] == every
-    hits = boot.weights @ (is_label & is_predicted).astype(np.float32)  # [R, C]
-    of_label, of_predicted = (
-        boot.weights @ member.astype(np.float32) for member in (is_label, is_predicted)
-    )
-    gaps = np.zeros((len(labels), bins), np.float32)
-    gaps[np.arange(len(labels)), bin_of(predictions.confidence, bins)] = (
-        predictions.correct - predictions.confidence
-    )
-    found = {
-        "accuracy": boot.proportion(predictions.correct),
-        "balanced_accuracy": boot.interval(np.nanmean(divide(hits, of_label), axis=1)),
-        "log_loss": boot.interval(boot.mean(predictions.losses)),
-        "calibration_error": boot.interval(np.abs(boot.mean(gaps)).sum(axis=1)),
-    }
-    f1 = divide(2 * hits, of_label + of_predicted)
-    for index, name in enumerate(classes):
-        found[f"per_class.{name}.precision"] = boot.proportion(
-            is_label[:, index], is_predicted[:, index]
-        )
-        found[f"per_class.{name}.recall"] = boot.proportion(
-            is_predicted[:, index], is_label[:, index]
-        )
-        perfect = (is_label[:, index] == is_predicted[:, index]).all()
-        found[f"per_class.{name}.f1"] = (
-            wilson(*[int(is_label[:, index].sum())] * 2, boot.level)
-            if perfect
-            else boot.interval(f1[:, index])
-        )
-    found |= _area_intervals(predictions, boot)
+    """The interval of every figure by its dotted name, such as `per_class.cat.recall`."""
+    areas = len(predictions.classes) <= AREAS_AT_MOST
+    overall, of_class = figures(predictions, boot.weights, bins, areas)
+    found = {figure: boot.interval(values) for figure, values in overall.items()}
+    found["accuracy"] = boot.proportion(predictions.correct)
+    for index, name in enumerate(predictions.classes):
+        labelled, called = predictions.labels == index, predictions.predicted == index
+        own = {figure: boot.interval(values[:, index]) for figure, values in of_class.items()}
+        own["precision"] = boot.proportion(labelled, called)
+        own["recall"] = boot.proportion(called, labelled)
+        if (labelled == called).all():
+            own["f1"] = wilson(int(labelled.sum()), int(labelled.sum()), boot.level)
+        found |= {f"per_class.{name}.{figure}": ends for figure, ends in own.items()}
     return found
 
 
@@ -106,30 +122,6 @@ def threshold_intervals(
             found[f"thresholds.{name}.precision"] = boot.proportion(labelled, chosen)
             found[f"thresholds.{name}.recall"] = boot.proportion(chosen, labelled)
     return found
-
-
-def _area_intervals(predictions: Predictions, boot: Bootstrap) -> dict[str, Interval]:
-    if len(predictions.classes) > AREAS_AT_MOST:
-        return {}
-    areas = np.stack(
-        [
-            weighted_areas(
-                predictions.labels == index, predictions.probabilities[:, index], boot.weights
-            )
-            for index in range(len(predictions.classes))
-        ]
-    )  # [C, 2, R]
-    found = {}
-    for number, figure in enumerate(("auc", "average_precision")):
-        found[figure] = _area_interval(areas[:, number].mean(axis=0), boot)
-        for index, name in enumerate(predictions.classes):
-            found[f"per_class.{name}.{figure}"] = _area_interval(areas[index, number], boot)
-    return found
-
-
-def _area_interval(areas: np.ndarray, boot: Bootstrap) -> Interval:
-    """None when every resample is perfect: then the images can't tell how far below 1 it is."""
-    return None if np.nanmin(areas, initial=2.0) >= 1 - 1e-6 else boot.interval(areas)
 
 
 def weighted_areas(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:

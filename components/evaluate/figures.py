@@ -158,7 +158,9 @@ def learning_curve(history: list[dict[str, float]], name: str, best_epoch: int |
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
-    """The rows of `history.csv`; columns that are empty in some epoch are left out."""
+    """The rows of `history.csv`, if there; columns that are empty in some epoch are left out."""
+    if not path.is_file():
+        return []
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     full = [name for name in (rows[0] if rows else []) if all(row[name] for row in rows)]

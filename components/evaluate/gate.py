@@ -101,15 +101,14 @@ def _difference_interval(
 
 
 def _reason(verdict: str, wins: int, losses: int, images: int, p_value: float) -> str:
-    counts = (
-        f"of {images} test images the challenger alone is right on {wins}, "
-        f"the champion alone on {losses}"
-    )
     if not wins + losses:
         return f"tie: both models are right on the same of {images} test images; the champion stays"
-    return {
-        "promote": f"promote: {counts}; equally good models differ so much rarely "
-        f"(p = {p_value:.3g})",
-        "keep": f"keep: {counts}; the champion is better (p = {p_value:.3g})",
-        "tie": f"tie: {counts}; that can be chance (p = {p_value:.3g}), so the champion stays",
+    told = {
+        "promote": "equally good models differ so much rarely",
+        "keep": "the champion is better",
+        "tie": "that can be chance, so the champion stays",
     }[verdict]
+    return (
+        f"{verdict}: of {images} test images the challenger alone is right on {wins}, "
+        f"the champion alone on {losses}; {told} (p = {p_value:.3g})"
+    )

@@ -77,13 +77,8 @@ def sample(
     dataset: Path, test: Predictions, at_most: int, batch_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The first test images, [N, H, W, 3] uint8, and their labels [N]; their order is shuffled."""
-    parts, missing = [], min(at_most, len(test))
-    for pixels, _ in load_split(dataset, "test", batch_size):
-        parts.append(np.rint(np.asarray(pixels)[:missing]).astype(np.uint8))
-        missing -= len(parts[-1])
-        if not missing:
-            break
-    images = np.concatenate(parts)
+    first = load_split(dataset, "test", batch_size).unbatch().take(at_most).batch(at_most)
+    images = np.rint(np.asarray(next(iter(first))[0])).astype(np.uint8)
     return images, test.labels[: len(images)]
 
 

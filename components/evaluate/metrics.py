@@ -1,4 +1,4 @@
-"""The figures of a classifier. scikit-learn computes what it has; the intervals are in bootstrap.
+"""The figures of a classifier; how each is computed, and its interval, is in bootstrap.
 
 Sources: precision, recall, F1, areas: scikit-learn's user guide, "Metrics and scoring".
 """
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn import metrics as sk
 
-from components.evaluate.calibration import calibration_error
+from components.evaluate.bootstrap import figures
 from components.evaluate.predictions import Predictions
 
 UNEVEN = 1.5  # the largest class has so many times the images of the smallest
@@ -24,23 +24,8 @@ def measure(predictions: Predictions, bins: int) -> dict[str, Any]:
     `headline` names the accuracy to look at first: where classes are uneven, the balanced one, as
     whoever always answers the largest class gets `majority_accuracy`.
     """
-    labels, predicted = predictions.labels, predictions.predicted
-    every = np.arange(len(predictions.classes))
-    precision, recall, f1, images = sk.precision_recall_fscore_support(
-        labels, predicted, labels=every, zero_division=0.0
-    )
-    auc, average_precision = np.transpose([areas(predictions, index) for index in every])
-    per_class = {
-        name: {
-            "images": int(images[index]),
-            "precision": precision[index],
-            "recall": recall[index],
-            "f1": f1[index],
-            "auc": auc[index],
-            "average_precision": average_precision[index],
-        }
-        for index, name in enumerate(predictions.classes)
-    }
+    overall, of_class = figures(predictions, np.ones((1, len(predictions))), bins)
+    images = np.bincount(predictions.labels, minlength=len(predictions.classes))
     largest = int(images.argmax())
     return {
         "images": len(predictions),
@@ -48,21 +33,16 @@ def measure(predictions: Predictions, bins: int) -> dict[str, Any]:
         "majority_class": predictions.classes[largest],
         "majority_accuracy": images[largest] / len(predictions),
         "correct": int(predictions.correct.sum()),
-        "accuracy": sk.accuracy_score(labels, predicted),
-        "balanced_accuracy": recall.mean(),
-        "log_loss": predictions.losses.mean(),
-        "auc": auc.mean(),
-        "average_precision": average_precision.mean(),
-        "calibration_error": calibration_error(predictions.confidence, predictions.correct, bins),
-        "per_class": per_class,
-        "confusion_matrix": sk.confusion_matrix(labels, predicted, labels=every),
+        **{figure: values[0] for figure, values in overall.items()},
+        "per_class": {
+            name: {"images": int(images[index])}
+            | {figure: np.nan_to_num(values[0, index]) for figure, values in of_class.items()}
+            for index, name in enumerate(predictions.classes)
+        },
+        "confusion_matrix": sk.confusion_matrix(
+            predictions.labels, predictions.predicted, labels=np.arange(len(predictions.classes))
+        ),
     }
-
-
-def areas(predictions: Predictions, index: int) -> tuple[float, float]:
-    """Area under ROC and average precision of one class against the rest."""
-    positive, scores = predictions.labels == index, predictions.probabilities[:, index]
-    return sk.roc_auc_score(positive, scores), sk.average_precision_score(positive, scores)
 
 
 def most_confused(confusion: np.ndarray, classes: list[str], at_most: int) -> list[dict[str, Any]]:

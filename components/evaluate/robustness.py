@@ -93,13 +93,7 @@ def robustness(
             part = slice(start, start + batch_size)
             worse = np.stack([apply(pixels, random) for pixels in images[part]])
             hits += int((score(worse).argmax(axis=1) == labels[part]).sum())
-        rows.append(
-            {
-                "kind": kind,
-                "strength": strength,
-                "images": len(images),
-                "accuracy": hits / len(images),
-                "interval": wilson(hits, len(images), level),
-            }
-        )
+        row = {"kind": kind, "strength": strength, "images": len(images)}
+        row |= {"accuracy": hits / len(images), "interval": wilson(hits, len(images), level)}
+        rows.append(row)
     return rows

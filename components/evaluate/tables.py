@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
 from components.evaluate.figures import numbered
+from components.runtime.spreadsheet import Table
 
 Row = dict[str, Any]
 
@@ -18,9 +18,9 @@ def write_tables(folder: Path, metrics: dict[str, Any]) -> None:
         if rows:
             path = folder / f"{name}.csv"
             with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-                writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(rows)
+                table = Table(file)
+                for cells in (rows[0], *(row.values() for row in rows)):
+                    table.writerow(cells)
 
 
 def _tables(metrics: dict[str, Any]) -> dict[str, list[Row]]:

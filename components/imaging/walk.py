@@ -25,9 +25,7 @@ MACHINE_MADE = frozenset(
         "_gsdata_", "__pycache__", "node_modules", "_vti_cnf",
     }
 )  # fmt: skip
-NUMBERED = re.compile(
-    r"found\.\d{3}|trash-\d+|.*\.lrdata"
-)  # of chkdsk, of file managers, Lightroom
+NUMBERED = re.compile(r"found\.\d{3}|trash-\d+|.*\.lrdata")  # chkdsk, file managers, Lightroom
 
 
 class Found(NamedTuple):
@@ -54,10 +52,8 @@ def hidden(name: str) -> bool:
 def set_aside(path: str) -> str:
     """The outermost folder above `path` that is hidden or made by a machine; empty: none is."""
     folders = path.split("/")[:-1]
-    for place, name in enumerate(folders):
-        if _not_entered(name):
-            return "/".join(folders[: place + 1])
-    return ""
+    places = (place for place, name in enumerate(folders, 1) if _not_entered(name))
+    return "/".join(folders[: next(places, 0)])
 
 
 def visible(path: str) -> bool:
@@ -73,14 +69,14 @@ def walk(root: str | os.PathLike[str]) -> Walk:
     result = Walk([], [], [])
     folders: set[str] = set()
     seen: set[tuple[int, int]] = set()
-    waiting = [("", os.fsencode(root))]
+    waiting = [("", os.fsencode(root))]  # no recursion: folders may be deeper than Python calls
     try:
         while waiting:
             prefix, folder = waiting.pop()
             status = os.stat(folder)  # noqa: PTH116  a Path is text
             if (status.st_dev, status.st_ino) not in seen:
                 seen.add((status.st_dev, status.st_ino))
-                folders.add(prefix)
+                folders.add(prefix.removesuffix("/"))
                 waiting += sorted(_enter(folder, prefix, result), reverse=True)
     except OSError as error:
         name = as_text(os.fsencode(error.filename or root))
@@ -89,10 +85,10 @@ def walk(root: str | os.PathLike[str]) -> Walk:
     result.set_aside.sort()
     for file in result.files:
         parent = file.path.rpartition("/")[0]
-        while f"{parent}/" in folders:
-            folders.remove(f"{parent}/")
+        while parent in folders:
+            folders.remove(parent)
             parent = parent.rpartition("/")[0]
-    result.empty.extend(sorted(name.removesuffix("/") for name in folders if name))
+    result.empty.extend(sorted(folders - {""}))
     return result
 
 
@@ -109,17 +105,13 @@ def _enter(folder: bytes, prefix: str, result: Walk) -> list[tuple[str, bytes]]:
                         result.set_aside.append(path)
                     else:
                         inner.append((f"{path}/", entry.path))
+                elif not hidden(name) and entry.is_file():
+                    result.files.append(Found(path, size=entry.stat().st_size))
                 elif not hidden(name):
-                    result.files.append(_found(path, entry))
+                    result.files.append(Found(path, problem="not a file"))
             except OSError as error:  # a link to itself, or gone in the meantime
                 result.files.append(Found(path, problem=f"cannot be read: {error.strerror}"))
     return inner
-
-
-def _found(path: str, entry: os.DirEntry[bytes]) -> Found:
-    if not entry.is_file():
-        return Found(path, problem="not a file")
-    return Found(path, size=entry.stat().st_size)
 
 
 def _not_entered(name: str) -> bool:

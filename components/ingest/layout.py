@@ -129,10 +129,9 @@ def settled(found: Labels, asked: Asked, alike: str, needed: str, what: str = "l
     first = "train" if "train" in classes else min(classes)
     for split in sorted(classes):
         if differing := sorted(classes[first] ^ classes[split]):
-            folders = [_above(labelled, name) for name in (first, split)]
             raise asked.refusal(
-                f"{folders[0]} and {folders[1]} differ in the {what}s "
-                f"{', '.join(differing)}; both need the same ones"
+                f"{first} and {split} differ in the {what}s {', '.join(differing)}; "
+                "both need the same ones"
             )
     return labelled | aside
 
@@ -161,20 +160,12 @@ def _merge_alike(found: Labels, asked: Asked, alike: str) -> Labels:
 
 def empty_classes(found: Labels, empty: Iterable[str]) -> list[str]:
     """Which of the folders without files would be class folders by where they are."""
-    parents = {_above_label(path, label) for path, (label, _) in found.items()} - {None}
+    parents = set()
+    for path, (label, _) in found.items():
+        names = path.split("/")[:-1]
+        if label in names:
+            parents.add("/".join(names[: names.index(label)]))
     return [folder for folder in empty if folder.rpartition("/")[0] in parents]
-
-
-def _above(found: Labels, split: str) -> str:
-    """The folder of a split's classes; the split's name where they have none in common."""
-    folders = {_above_label(path, label) for path, (label, of) in found.items() if of == split}
-    return f"{min(filter(None, folders))}/" if any(folders) else split
-
-
-def _above_label(path: str, label: str) -> str | None:
-    """The folder of the folder with the label; None: there is no such."""
-    names = path.split("/")[:-1]
-    return "/".join(names[: names.index(label)]) if label in names else None
 
 
 class _Reading:

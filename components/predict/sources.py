@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import Image
@@ -36,7 +36,8 @@ def find_images(images: str) -> tuple[Iterable[str], int | None]:
     `BadInput` where there is nothing.
     """
     if images == STANDARD_INPUT:
-        return read_paths(), None
+        lines = (line.rstrip(b"\r\n") for line in sys.stdin.buffer)  # read as they come
+        return (os.fsdecode(line) for line in lines if line), None  # a name need not be UTF-8
     path = Path(images).expanduser()
     if os.path.isdir(path):  # noqa: PTH112  which raises for a name that is too long
         found = _in_folder(path)
@@ -52,13 +53,6 @@ def find_images(images: str) -> tuple[Iterable[str], int | None]:
     else:
         raise BadInput(f"images={images}: there is no such file or folder")
     return found, len(found)
-
-
-def read_paths() -> Iterator[str]:
-    """The paths on standard input, one a line, as they come."""
-    for line in sys.stdin.buffer:
-        if path := line.rstrip(b"\r\n"):
-            yield os.fsdecode(path)  # a name need not be valid UTF-8
 
 
 def _in_folder(folder: Path) -> list[str]:

@@ -88,6 +88,13 @@ def test_no_mistake_is_not_no_doubt():
     assert boot.proportion(np.ones(60, bool)) == pytest.approx([0.940, 1.0], abs=0.001)
 
 
+def test_a_log_loss_above_one_has_an_interval():
+    boot = Bootstrap([""] * 4, resamples=50, level=0.95, seed=1)
+    wrong = make_predictions([0, 0, 1, 1], [[0.1, 0.9], [0.2, 0.8], [0.9, 0.1], [0.99, 0.01]])
+    low, high = intervals(wrong, boot, bins=5)["log_loss"]
+    assert 1 < low < wrong.losses.mean() < high
+
+
 def test_perfect_areas_have_no_interval():
     boot = Bootstrap([""] * 4, resamples=50, level=0.95, seed=1)
     perfect = make_predictions([0, 0, 1, 1], [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.1, 0.9]])

@@ -245,9 +245,9 @@ def test_a_test_split_that_can_not_be_scored_is_refused(model, dataset, tmp_path
     no_dog = changed(dataset, tmp_path / "no_dog", lambda image: image.label == "cat")
     assert "has no image of dog" in refusal(model, no_dog, tmp_path, settings())
     single = changed(dataset, tmp_path / "single", lambda image: image.path == "test/cat/0.jpg")
-    assert "has a single image" in refusal(model, single, tmp_path, settings())
+    assert "has no image of dog" in refusal(model, single, tmp_path, settings())
     empty = changed(dataset, tmp_path / "empty", lambda image: False)
-    assert "has no images" in refusal(model, empty, tmp_path, settings())
+    assert "has no image of cat" in refusal(model, empty, tmp_path, settings())
     assert "no processed dataset" in refusal(model, tmp_path, tmp_path, settings())
 
 

@@ -71,7 +71,10 @@ def test_a_class_may_be_called_train() -> None:
     [
         (["1.jpg", "2.jpg"], "no class folders"),
         (["cat/1.jpg", "cat/2.jpg", "notes.txt"], "one class folder with files, cat;"),
-        (["train/cat/1", "train/dog/1", "test/cat/1"], "test/ differ in the class folders dog"),
+        (
+            ["train/cat/1", "train/dog/1", "test/cat/1"],
+            "test differ in the class folders dog;",
+        ),
         (["train/a/1", "train/b/1", "val/a/1", "val/c/1"], "differ in the class folders b, c"),
     ],
 )

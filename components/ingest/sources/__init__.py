@@ -12,9 +12,8 @@ from pathlib import Path
 from components.ingest.download import shown
 from components.ingest.layout import File
 from components.ingest.parameters import Ingest
-from components.ingest.sources.folders import Archive, ClearmlDataset, Folder, Sample
+from components.ingest.sources.folders import Archive, ClearmlDataset, Folder, Names, Sample
 from components.ingest.sources.kind import Identify, Kind, Resolve, Source
-from components.ingest.sources.names import Names
 from components.ingest.sources.table import Table
 from components.runtime.text import printable
 

@@ -1,11 +1,20 @@
-"""The sources whose folders are the classes."""
+"""The sources that are folders or archives; with the labels in their folders, or in names."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-from components.ingest.sources.kind import Identify, Kind, Resolve, Source, hash_of
+from components.ingest.layout import labels_in_names
+from components.ingest.sources.kind import (
+    Identify,
+    Kind,
+    Labelled,
+    Resolve,
+    Source,
+    hash_of,
+    with_labels,
+)
 
 SAMPLE = Path(__file__).resolve().parents[3] / "data"
 
@@ -64,3 +73,15 @@ class ClearmlDataset(Folder):
         """Of its id; None where nobody tells that."""
         dataset = self.path()
         return hash_of(identify(dataset)) if identify else None
+
+
+class Names(Kind):
+    """`ingest=names`: the label is in the file's name, such as `cat.0.jpg`; folders are splits."""
+
+    own = ("pattern", "alike")
+
+    def label(self, source: Source) -> Labelled:
+        """By the names, with the pattern if there is one."""
+        paths = (file.path for file in source.files if not file.problem)
+        found = labels_in_names(paths, self.asked, self.settings.pattern, self.settings.alike)
+        return with_labels(source, found, "no label in its name")

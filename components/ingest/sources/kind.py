@@ -72,11 +72,11 @@ class Kind:
 
     def told(self) -> str:
         """How it is asked for, without secrets of an address."""
-        return f"ingest.{self.parameter}={shown(self._given() or 'null')}"
+        return f"ingest.{self.parameter}={shown(getattr(self.settings, self.parameter) or 'null')}"
 
     def path(self) -> str:
         """Where it is; BadInput when that is not said."""
-        if path := self._given():
+        if path := getattr(self.settings, self.parameter):
             return path
         raise self.asked.refusal(f"give {self.wanted}")
 
@@ -151,9 +151,6 @@ class Kind:
         for suffix in (".gz", ".bz2", ".xz", ".tgz", ".tar", ".zip"):
             name = name.removesuffix(suffix)
         return Source(name, self.asked.told, None, path, files, sorted(aside), [], [])
-
-    def _given(self) -> str | None:
-        return getattr(self.settings, self.parameter)
 
     def _is_remote(self) -> bool:
         return "file" in self.takes and is_address(self.path())

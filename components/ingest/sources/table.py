@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from components.ingest.layout import File, Labels, settled
 from components.ingest.naming import NO_IMAGES, SPLIT_WORD, ending, listed, split_of
@@ -29,14 +28,7 @@ from components.runtime.spreadsheet import original
 SEPARATORS = ",;\t|"
 OPTIONAL = "split"  # the split's column where none of another name is asked for
 
-
-class Row(NamedTuple):
-    """A line of the table."""
-
-    name: str  # row 2, as a spreadsheet counts
-    path: str
-    label: str
-    split: str  # train, validation, test, or empty
+Rows = dict[str, tuple[str, str, str]]  # path, label and split by `row 2`, as a spreadsheet counts
 
 
 class Images(Kind):
@@ -96,18 +88,19 @@ class Table(Kind):
                 f"has more than ingest.max_files={self.settings.max_files} rows"
             )
         files = Files(source)
-        found = [files.find(row.path) for row in rows]
-        if all(file.problem for file in found):
+        found = {name: files.find(path) for name, (path, _, _) in rows.items()}
+        if all(file.problem for file in found.values()):
             images = self.settings.images
             place = f"ingest.images={images}" if images else "its folder"
+            example = next(iter(rows.values()))[0]
             raise self.asked.refusal(
-                f"none of its {len(rows)} files is in {place}, such as {rows[0].path}; "
+                f"none of its {len(rows)} files is in {place}, such as {example}; "
                 "say where they are with ingest.images=..."
             )
-        told = {row.name: (row.label, row.split) for row in rows}
+        told = {name: (label, split) for name, (_, label, split) in rows.items()}
         labels = settled(told, self.asked, self.settings.alike, "two classes")
-        labelled, unlabelled = _with_problems(rows, found, labels)
-        seen = {file.path for file in found}
+        labelled, unlabelled = _with_problems(found, labels)
+        seen = {file.path for file in found.values()}
         unlabelled += [f.path for f in source.files if f.path not in seen and not f.problem
                        and ending(f.path) not in NO_IMAGES]  # fmt: skip
         notes = notes_on(source, unlabelled)
@@ -115,7 +108,7 @@ class Table(Kind):
             notes.append(f"columns of the table that are not used: {listed(unused)}")
         return labelled, notes
 
-    def rows(self) -> tuple[list[Row], list[str]]:
+    def rows(self) -> tuple[Rows, list[str]]:
         """The rows of the table, and the names of the columns that are not used.
 
         BadInput when it is no table, or lacks a column.
@@ -131,7 +124,7 @@ class Table(Kind):
                     f"it has no column {name}; its columns are {', '.join(header) or 'none'}: "
                     f"say which it is with ingest.{parameter}=..."
                 )
-        rows = []
+        rows = {}
         for number, cells in enumerate(lines, 2):
             if any(cells):
                 row = dict(zip(header, cells, strict=False))
@@ -142,7 +135,7 @@ class Table(Kind):
                     raise self.asked.refusal(
                         f"row {number} has the split {text}; it must be one of {known}"
                     )
-                rows.append(Row(f"row {number}", path, label, split))
+                rows[f"row {number}"] = path, label, split
         return rows, [name for name in header if name and name not in columns.values()]
 
     def _lines(self) -> Iterator[list[str]]:
@@ -188,25 +181,23 @@ class Files:
         return File(path, problem="missing: there is no such file")
 
 
-def _with_problems(
-    rows: list[Row], found: list[File], labels: Labels
-) -> tuple[list[File], list[str]]:
+def _with_problems(found: dict[str, File], labels: Labels) -> tuple[list[File], list[str]]:
     """The rows as files with labels and splits, or what is wrong with them; the paths of those of
     a split that has no labels at all."""
     of_file: dict[str, list[str]] = defaultdict(list)
-    for row, file in zip(rows, found, strict=True):
-        of_file[file.path].append(row.name)
+    for name, file in found.items():
+        of_file[file.path].append(name)
     result, unlabelled = [], []
-    for row, file in zip(rows, found, strict=True):
-        label, split = labels.get(row.name, ("", ""))
+    for name, file in found.items():
+        label, split = labels.get(name, ("", ""))
         if split and not label:
             unlabelled.append(file.path)
             continue
         problem = file.problem or ("" if label else "no label in the table")
         same = of_file[file.path]
-        if not problem and len({labels.get(name) for name in same}) > 1:
+        if not problem and len({labels.get(other) for other in same}) > 1:
             problem = f"two labels: {same[0]} and {same[1]} of the table differ"
-        elif not problem and row.name != same[0]:
-            problem = f"doubled row: {row.name} of the table is as {same[0]}"
+        elif not problem and name != same[0]:
+            problem = f"doubled row: {name} of the table is as {same[0]}"
         result.append(file._replace(label=label, split=split, problem=problem))
     return result, unlabelled
