@@ -140,15 +140,20 @@ def source_files(stage: str) -> tuple[str, ...]:
 def files_of(stage: str, leave_out: Callable[[str], bool]) -> tuple[str, ...]:
     """The files that a stage's code imports, but for some; with those that are not Python.
 
-    Templates and the like are not imported: all in the folders of what is imported count.
+    Templates and the like are not imported: all in the stage's folder count, and of other folders
+    those that the code names.
     """
     python = followed(f"components.{stage}.component", leave_out)
+    code = "".join((ROOT / path).read_text(encoding="utf-8") for path in sorted(python))
     folders = {path.split("/")[1] for path in python if path.count("/") > 1}
     assets = {
         path.relative_to(ROOT).as_posix()
         for folder in folders
         for path in (ROOT / "components" / folder).rglob("*")
-        if path.is_file() and path.suffix not in (".py", ".pyc") and path.name[0] != "."
+        if path.is_file()
+        and path.suffix not in (".py", ".pyc")
+        and path.name[0] != "."
+        and (folder == stage or path.name in code)
     }
     return tuple(
         sorted(python | assets - {f"components/{one}/requirements.txt" for one in folders})

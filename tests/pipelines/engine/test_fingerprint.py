@@ -343,3 +343,8 @@ def test_what_is_not_installed_here_counts_as_the_agents_would_install_it(
     assert packages.keys() == here.keys()
     assert f"tensorflow=={packages['tensorflow']}\n" in lock
     assert f"keras=={packages['keras']} " in lock
+
+
+def test_the_style_of_pages_retrains_nothing() -> None:
+    assert "components/imaging/style.css" in fingerprint.source_files("evaluate")
+    assert "components/imaging/style.css" not in fingerprint.source_files("train")
