@@ -6,6 +6,7 @@ that any stage, test or notebook reads one without further installation.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -28,9 +29,7 @@ BLOCK = 512  # bytes; tar pads everything to it
 class Image(NamedTuple):
     """One row of `images.csv`; a dataset writes only the columns of its kind."""
 
-    path: str = (
-        ""  # posix, below the source's root; unique, except for names repeated in an archive
-    )
+    path: str = ""  # posix, below the source's root; unique, but for names repeated in an archive
     label: str = ""
     split: str = ""  # train, validation, test; empty in a raw dataset without ready-made split
     verdict: str = ""  # fine, repaired, left_out
@@ -103,7 +102,7 @@ def _open_table(folder: Path, mode: str) -> Any:
     return path.open(mode, encoding="utf-8", errors="surrogateescape", newline="")
 
 
-class ShardReader:
+class ShardReader(contextlib.AbstractContextManager):
     """Reads the bytes of a dataset's images, packed or not; any number of threads may share one.
 
     Use it as a context manager, or `close()` it: it keeps the shards open.
@@ -138,14 +137,11 @@ class ShardReader:
         while self._files:
             os.close(self._files.popitem()[1])
 
-    def __enter__(self) -> ShardReader:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
-class ShardWriter:
+class ShardWriter(contextlib.AbstractContextManager):
     """Packs files into `shards/<prefix>-00000.tar`, ...: plain tar, the same bytes every time."""
 
     def __init__(
@@ -193,9 +189,6 @@ class ShardWriter:
     def _write(self, data: bytes) -> None:
         self._file.write(data)
         self._hash.update(data)
-
-    def __enter__(self) -> ShardWriter:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -18,7 +18,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -35,6 +35,9 @@ DAMAGE = (
     OSError, EOFError, RuntimeError, NotImplementedError, ValueError,
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError,
 )  # fmt: skip
+
+
+Open = Callable[[], IO[bytes]]
 
 
 class Limits(NamedTuple):
@@ -65,7 +68,7 @@ def list_members(path: Path, limits: Limits, told: str) -> list[Member]:
     try:
         if zipfile.is_zipfile(path):
             _check_zip_directory(path, limits, told)
-        for name, size, problem in _names(path, most):
+        for (name, size, problem), *_ in _members(path, most):
             if _points_outside(name):
                 problem = "its name points outside the archive"
             else:
@@ -93,8 +96,12 @@ def read(path: Path, wanted: set[int]) -> Iterator[tuple[int, bytes, str]]:
 
     A member never yields more bytes than its size says.
     """
-    reader = _read_zip if zipfile.is_zipfile(path) else _read_tar
-    yield from reader(path, wanted)
+    for place, (member, opened, block) in enumerate(_members(path)):
+        if place in wanted:
+            try:
+                yield place, _all_of(opened, member.size, block), ""
+            except DAMAGE as error:
+                yield place, b"", f"damaged in the archive: {_words(error)}"
 
 
 class _TooMuch(Exception):
@@ -128,29 +135,28 @@ class _Unpacked:
         return self._file.read(size)
 
 
-@contextlib.contextmanager
-def _open_tar(path: Path, most: float = math.inf) -> Iterator[tarfile.TarFile]:
-    with (
-        contextlib.closing(_Unpacked(path, most)) as file,
-        tarfile.open(fileobj=file, mode="r:", encoding="utf-8") as archive,
-    ):
-        yield archive
-
-
-def _names(path: Path, most: float) -> Iterator[tuple[str, int, str]]:
+def _members(path: Path, most: float = math.inf) -> Iterator[tuple[Member, Open, int]]:
+    """The files of an archive as it names them, how to open each, and how many bytes to read."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             files = [info for info in archive.infolist() if not info.is_dir()]
             for info, name in zip(files, _zip_names(files), strict=True):
-                yield name, info.file_size, _zip_problem(info)
+                bounded = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+                member = Member(name, info.file_size, _zip_problem(info))
+                opened = functools.partial(archive.open, info)
+                yield member, opened, BLOCK if bounded else SMALL_BLOCK
         return
-    with _open_tar(path, most) as archive:
+    with (
+        contextlib.closing(_Unpacked(path, most)) as file,
+        tarfile.open(fileobj=file, mode="r:", encoding="utf-8") as archive,
+    ):
         for info in archive:
-            if not info.isdir():
-                yield info.name, info.size, "" if info.isreg() else "a link or device"
             archive.members = []  # or it would remember every member
-        archive.fileobj.seek(archive.offset)
-        if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            if not info.isdir():
+                member = Member(info.name, info.size, "" if info.isreg() else "a link or device")
+                yield member, functools.partial(archive.extractfile, info), BLOCK
+        file.seek(archive.offset)
+        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise tarfile.ReadError("it ends early")  # tarfile itself would not tell
 
 
@@ -187,45 +193,14 @@ def _everyday() -> frozenset[str]:
     return frozenset(pair.decode("gb2312", "ignore") for pair in pairs)
 
 
-def _read_zip(path: Path, wanted: set[int]) -> Iterator[tuple[int, bytes, str]]:
-    with zipfile.ZipFile(path) as archive:
-        files = [info for info in archive.infolist() if not info.is_dir()]
-        for place, info in enumerate(files):
-            if place not in wanted:
-                continue
-            try:
-                bounded = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-                with archive.open(info) as member:
-                    data = _all_of(member, info.file_size, BLOCK if bounded else SMALL_BLOCK)
-                yield place, data, ""
-            except DAMAGE as error:
-                yield place, b"", f"damaged in the archive: {_words(error)}"
-
-
-def _read_tar(path: Path, wanted: set[int]) -> Iterator[tuple[int, bytes, str]]:
-    with _open_tar(path) as archive:
-        place = 0
-        for info in archive:
-            if info.isdir():
-                continue
-            archive.members = []
-            if place in wanted:
-                member = archive.extractfile(info)
-                assert member is not None
-                try:
-                    yield place, _all_of(member, info.size, BLOCK), ""
-                except DAMAGE as error:
-                    yield place, b"", f"damaged in the archive: {_words(error)}"
-            place += 1
-
-
-def _all_of(member: IO[bytes], size: int, block: int) -> bytes:
+def _all_of(opened: Open, size: int, block: int) -> bytes:
     """A member's bytes; ValueError where there are more than its header says."""
     data = bytearray()
-    while piece := member.read(block):  # to the end, where zipfile checks the checksum
-        data += piece
-        if len(data) > size:
-            raise ValueError("longer than its entry says")
+    with opened() as member:
+        while piece := member.read(block):  # to the end, where zipfile checks the checksum
+            data += piece
+            if len(data) > size:
+                raise ValueError("longer than its entry says")
     return bytes(data)
 
 

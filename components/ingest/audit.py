@@ -32,8 +32,7 @@ from components.ingest.verdict import (
     THUMBNAIL,
     Finding,
     Limits,
-    examine_contents,
-    examine_files,
+    examine_all,
 )
 from components.runtime.parallel import chunked, count_workers, map_ordered
 from components.runtime.progress import progress
@@ -89,9 +88,15 @@ def _examine(source: Source, settings: Ingest, writer: ShardWriter | None) -> It
     """The finding on each file, in the source's order; good files go to `writer`."""
     limits = Limits(*(getattr(settings, name) for name in Limits._fields))
     workers = count_workers(settings.workers, (file.size for file in source.files))
-    examine = _examine_packed if writer else _examine_folder
+    if writer:  # the bytes are read here, for the workers and for packing
+        root, contents = None, source.contents()
+    else:  # workers read the files themselves; no bytes travel
+        root, contents = source.root, ((file, b"") for file in source.files)
+    chunks = chunked(contents, lambda content: len(content[1]) if writer else content[0].size)
+    function = functools.partial(examine_all, root, limits)
+    results = map_ordered(function, chunks, workers)
     pictures = MOST_PICTURES
-    for file, data, finding in examine(source, limits, workers):
+    for (file, data), finding in ((c, f) for pair in results for c, f in zip(*pair, strict=True)):
         packed = ("", 0, 0)
         if writer and finding.verdict != LEFT_OUT:
             packed = writer.add(finding.sha256, data)
@@ -99,28 +104,6 @@ def _examine(source: Source, settings: Ingest, writer: ShardWriter | None) -> It
         if pictures < 0:
             finding = finding._replace(picture=b"")
         yield Seen(file, finding, packed)
-
-
-def _examine_folder(
-    source: Source, limits: Limits, workers: int
-) -> Iterator[tuple[File, bytes, Finding]]:
-    """Workers read the files themselves; no bytes travel."""
-    function = functools.partial(examine_files, str(source.root), limits)
-    chunks = chunked(source.files, lambda file: file.size)
-    for files, findings in map_ordered(function, chunks, workers):
-        for file, finding in zip(files, findings, strict=True):
-            yield file, b"", finding
-
-
-def _examine_packed(
-    source: Source, limits: Limits, workers: int
-) -> Iterator[tuple[File, bytes, Finding]]:
-    """The bytes are read here, for the workers and for packing."""
-    function = functools.partial(examine_contents, limits)
-    chunks = chunked(source.contents(), lambda content: len(content[1]))
-    for contents, findings in map_ordered(function, chunks, workers):
-        for (file, data), finding in zip(contents, findings, strict=True):
-            yield file, data, finding
 
 
 def _image(item: Seen) -> Image:

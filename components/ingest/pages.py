@@ -3,39 +3,18 @@
 from __future__ import annotations
 
 import base64
-import html
-import io
 from collections import defaultdict
 from pathlib import Path
 
 from components.imaging.dataset import LEFT_OUT, Image, ShardReader
 from components.imaging.decoding import decode_rgb
+from components.imaging.html import as_data, page
 from components.runtime.text import printable
 
+TEMPLATE = Path(__file__).with_name("left_out.html.jinja")
 MOST_PICTURES = 200  # on the page of files left out; further files are only named
 MOST_NAMES = 5000
 TILE = 112  # pixels
-
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Left out</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; }}
-main {{ display: flex; flex-wrap: wrap; gap: 0 2.5rem; }}
-h2 {{ font-size: 1.1rem; margin-bottom: .5rem; }}
-ul {{ list-style: none; padding: 0; margin: 0; display: flex; flex-wrap: wrap; gap: 1rem; }}
-li {{ width: 8rem; font-size: 12px; line-height: 1.35; overflow-wrap: anywhere; }}
-img, .none {{ display: block; width: 8rem; height: 6rem; margin-bottom: .3rem; }}
-img {{ object-fit: contain; }}
-img, .none {{ background: #8883; border: 1px solid #8885; border-radius: 4px; }}
-.none {{ color: #888; text-align: center; line-height: 6rem; }}
-small {{ color: #888; }}
-</style>
-<h1>{left_out} of {total} files left out</h1>
-<main>
-{sections}
-</main>
-</html>
-"""
 
 
 def kind_of(reason: str) -> str:
@@ -55,44 +34,35 @@ def write_left_out_page(
     for image in images:
         if image.verdict == LEFT_OUT:
             kinds[kind_of(image.reason)].append(image)
-    budget = MOST_PICTURES
-    sections = []
-    for kind, members in sorted(kinds.items(), key=lambda item: (len(item[1]), item[0])):
-        cells = []
-        for image in members[:MOST_NAMES]:
-            picture = b""
-            if budget > 0:
-                picture = pictures.get(image.path) or _small(image, reader, max_megapixels)
-                budget -= bool(picture)
-            cells.append(_cell(image, picture))
-        more = f"<p>and {len(members) - MOST_NAMES} more" if len(members) > MOST_NAMES else ""
-        sections.append(
-            f"<section><h2>{html.escape(kind)} ({len(members)})</h2>"
-            f"<ul>{''.join(cells)}</ul>{more}</section>"
-        )
-    left_out = sum(map(len, kinds.values()))
-    page = PAGE.format(left_out=left_out, total=len(images), sections="\n".join(sections))
-    path.write_text(page, encoding="utf-8")
+    shown = 0
+
+    def picture(image: Image) -> str:
+        """As a data address; empty where there is none, or enough are shown."""
+        nonlocal shown
+        if shown == MOST_PICTURES:
+            return ""
+        if small := pictures.get(image.path):
+            source = "data:image/jpeg;base64," + base64.b64encode(small).decode()
+        else:
+            source = _small(image, reader, max_megapixels)
+        shown += bool(source)
+        return source
+
+    values = {
+        "kinds": sorted(kinds.items(), key=lambda item: (len(item[1]), item[0])),
+        "left_out": sum(map(len, kinds.values())),
+        "total": len(images),
+        "most_names": MOST_NAMES,
+        "picture": picture,
+    }
+    path.write_text(page(TEMPLATE, values, {"printable": printable}), encoding="utf-8")
 
 
-def _small(image: Image, reader: ShardReader, max_megapixels: float) -> bytes:
-    """A small JPEG of an image that is good but left out, such as a duplicate."""
+def _small(image: Image, reader: ShardReader, max_megapixels: float) -> str:
+    """An image that is good but left out, such as a duplicate, as a data address."""
     if not image.width or not image.sha256:
-        return b""
-    buffer = io.BytesIO()
+        return ""
     try:
-        picture = decode_rgb(reader.read(image), 2 * TILE, max_megapixels)
-        picture.thumbnail((TILE, TILE))
-        picture.save(buffer, "JPEG", quality=70)
+        return as_data(decode_rgb(reader.read(image), 2 * TILE, max_megapixels), TILE)
     except Exception:  # left out because it does not decode: nothing to show
-        return b""
-    return buffer.getvalue()
-
-
-def _cell(image: Image, picture: bytes) -> str:
-    shown = '<span class="none">no picture</span>'
-    if picture:
-        data = base64.b64encode(picture).decode()
-        shown = f'<img alt="" src="data:image/jpeg;base64,{data}">'
-    path, reason = html.escape(printable(image.path)), html.escape(printable(image.reason))
-    return f"<li>{shown}{path}<br><small>{reason}</small></li>"
+        return ""

@@ -52,23 +52,19 @@ class Finding(NamedTuple):
     picture: bytes = b""  # a small JPEG of an image left out, as far as it can be decoded
 
 
-def examine_files(root: str, limits: Limits, files: list[File]) -> list[Finding]:
-    """Findings on files below the folder `root`."""
+def examine_all(
+    root: Path | None, limits: Limits, contents: list[tuple[File, bytes]]
+) -> list[Finding]:
+    """Findings on files whose bytes are given, or are to be read below the folder `root`."""
     findings = []
-    for file in files:
-        data, problem = b"", file.problem
-        if not problem:
-            try:
+    for file, data in contents:
+        try:
+            if root and not file.problem:
                 data = read_below(root, file.path)
-            except OSError as error:
-                problem = f"cannot be read: {error.strerror}"
-        findings.append(examine(data, file._replace(problem=problem) if problem else file, limits))
+        except OSError as error:
+            file = file._replace(problem=f"cannot be read: {error.strerror}")
+        findings.append(examine(data, file, limits))
     return findings
-
-
-def examine_contents(limits: Limits, contents: list[tuple[File, bytes]]) -> list[Finding]:
-    """Findings on files whose bytes are given."""
-    return [examine(data, file, limits) for file, data in contents]
 
 
 def examine(data: bytes, file: File, limits: Limits) -> Finding:
