@@ -289,13 +289,16 @@ def test_templates_count_wherever_they_lie(project: Path) -> None:
         path = project / "one" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
-    (project / "imaging" / "table.csv").write_text("")
+    for name in ("table.csv", "of others.csv"):
+        (project / "imaging" / name).write_text("")
+    (project / "imaging" / "decoding.py").write_text('TABLE = "table.csv"')
     names = {name for name in fingerprint.source_files("one") if not name.endswith(".py")}
     assert names == {f"components/one/{name}" for name in mine}
     (project / "one" / "component.py").write_text("from ..imaging import decoding")
     fingerprint.source_files.cache_clear()
     source._read.cache_clear()
     assert "components/imaging/table.csv" in fingerprint.source_files("one")
+    assert "components/imaging/of others.csv" not in fingerprint.source_files("one")
     (project / "one" / "pages" / "foot.jinja").write_text("other")
     before = source.source_hash("components/one/pages/foot.jinja")
     (project / "one" / "pages" / "foot.jinja").write_text("another")
