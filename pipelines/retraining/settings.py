@@ -25,7 +25,7 @@ class Settings:
     base: str = parameter()
     "The run to copy: its id, or latest for the newest that completed."
     parameters: list[str] = parameter()
-    "Further parameters of the new runs, with both quotes: \"['train.epochs=20']\"."
+    "Further parameters of the new runs, such as [train.epochs=20,train.seed=2]."
     poll_minutes: float = parameter(above=0)
     "Minutes from one look at the datasets to the next."
     notify: str | None = parameter()
