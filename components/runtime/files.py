@@ -146,9 +146,8 @@ def _stamp(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
-def protect(folder: Path) -> None:
-    """Make files read-only and folders what is usual here, whatever a temporary folder had."""
-    usual = os.umask(0)
-    os.umask(usual)
+def protect(folder: Path, like: Path) -> None:
+    """Make files read-only, and give folders the permissions of the folder `like`."""
+    usual = like.stat().st_mode & 0o777
     for path in [folder, *folder.rglob("*")]:
-        path.chmod(0o777 & ~usual if path.is_dir() else 0o444 & ~usual)
+        path.chmod(usual if path.is_dir() else usual & 0o444)

@@ -60,8 +60,8 @@ class LocalStore:
         reference = f"{artifact.kind}s/{'-'.join(filter(None, parts))}"
         target = self.outputs / reference
         if not self.is_intact(reference):
-            protect(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
+            protect(folder, like=target.parent)
             if target.exists():  # damaged
                 target.rename(self.temporary / uuid.uuid4().hex)
             try:

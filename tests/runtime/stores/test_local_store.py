@@ -78,3 +78,10 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     with storage.workspace() as alive:
         storage.use_outputs(tmp_path)  # another run starts
         assert [path.name for path in store.temporary.iterdir()] == [alive.name]
+
+
+def test_what_is_published_has_ordinary_permissions_and_can_only_be_read(store: LocalStore) -> None:
+    folder = store.fetch(publish(store))
+    ordinary = folder.parent.stat().st_mode & 0o777
+    assert folder.stat().st_mode & 0o777 == ordinary
+    assert (folder / "shard").stat().st_mode & 0o777 == ordinary & 0o444
