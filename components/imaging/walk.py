@@ -110,16 +110,12 @@ def _enter(folder: bytes, prefix: str, result: Walk) -> list[tuple[str, bytes]]:
                     else:
                         inner.append((f"{path}/", entry.path))
                 elif not hidden(name):
-                    result.files.append(_found(path, entry))
+                    file = entry.is_file()
+                    size, problem = (entry.stat().st_size, "") if file else (0, "not a file")
+                    result.files.append(Found(path, size, problem))
             except OSError as error:  # a link to itself, or gone in the meantime
                 result.files.append(Found(path, problem=f"cannot be read: {error.strerror}"))
     return inner
-
-
-def _found(path: str, entry: os.DirEntry[bytes]) -> Found:
-    if not entry.is_file():
-        return Found(path, problem="not a file")
-    return Found(path, size=entry.stat().st_size)
 
 
 def _not_entered(name: str) -> bool:

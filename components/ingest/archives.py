@@ -64,7 +64,6 @@ def list_members(path: Path, limits: Limits, told: str) -> list[Member]:
     seen: set[str] = set()
     total = 0
     most = limits.max_gb * 1e9
-    too_much = f"{told}: unpacks to more than ingest.max_archive_gb={limits.max_gb:g} GB"
     try:
         if zipfile.is_zipfile(path):
             _check_zip_directory(path, limits, told)
@@ -81,11 +80,12 @@ def list_members(path: Path, limits: Limits, told: str) -> list[Member]:
             if len(members) > limits.max_files:
                 raise BadInput(f"{told}: has more than ingest.max_files={limits.max_files} files")
             if total > most:
-                raise BadInput(too_much)
+                raise _TooMuch
     except BadInput:
         raise
     except _TooMuch:
-        raise BadInput(too_much) from None
+        limit = f"ingest.max_archive_gb={limits.max_gb:g} GB"
+        raise BadInput(f"{told}: unpacks to more than {limit}") from None
     except DAMAGE as error:
         raise BadInput(f"{told}: is no intact zip or tar archive: {_words(error)}") from error
     return members
@@ -105,7 +105,7 @@ def read(path: Path, wanted: set[int]) -> Iterator[tuple[int, bytes, str]]:
 
 
 class _TooMuch(Exception):
-    """A tar unpacks to more than is allowed."""
+    """An archive unpacks to more than is allowed."""
 
 
 class _Unpacked:

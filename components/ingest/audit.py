@@ -176,6 +176,7 @@ def _describe(source: Source, settings: Ingest, images: list[Image]) -> dict[str
     classes = sorted({file.label for file in source.files if file.label})
     counts = Counter(image.label for image in kept)
     verdicts = Counter(image.verdict for image in images)
+    kinds = sorted(kind_of(image.reason) for image in images if image.verdict == LEFT_OUT)
     root = None if any(image.shard for image in kept) else str(source.root)
     return {
         "kind": "raw",
@@ -186,7 +187,7 @@ def _describe(source: Source, settings: Ingest, images: list[Image]) -> dict[str
         "counts": {label: counts[label] for label in classes},
         "splits": dict(sorted(Counter(image.split for image in kept if image.split).items())),
         "verdicts": {verdict: verdicts[verdict] for verdict in (FINE, REPAIRED, LEFT_OUT)},
-        "reasons": _reasons(images),
+        "reasons": dict(Counter(kinds).most_common()),
         "notes": source.notes,
         "near_duplicate_groups": len({image.group for image in kept if image.group}),
         "distributions": {
@@ -205,12 +206,6 @@ def _content(images: list[Image], name: str, classes: list[str]) -> str:
     for image in images:
         digest.update("\0".join(map(str, image[:PLACE])).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
-
-
-def _reasons(images: list[Image]) -> dict[str, int]:
-    """How many files were left out for each kind of reason, most frequent first."""
-    kinds = Counter(kind_of(image.reason) for image in images if image.verdict == LEFT_OUT)
-    return dict(sorted(kinds.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _distributions(images: list[Image]) -> dict[str, list[float]]:
