@@ -10,9 +10,9 @@ import numpy as np
 
 from components.export.card import Known, write_card
 from components.export.formats import FORMATS, TOLERANCE, largest_difference, made_up_images
-from components.export.serving import prepare_code, write_serving
+from components.export.serving import shipped, write_serving
 from components.predict.network import Classifier
-from components.predict.photos import read_photos
+from components.predict.photos import as_array, read_photos
 from components.runtime.files import write_json
 from components.runtime.schema import BadInput
 
@@ -38,7 +38,7 @@ def export_model(
     if classifier.temperature:
         classifier.network.save(folder / "model.keras")
         write_json(folder / "model.json", classifier.info | {"temperature": classifier.temperature})
-    (folder / "prepare.py").write_text(prepare_code(classifier.recipe), encoding="utf-8")
+    (folder / "prepare.py").write_text(shipped("prepare.py.jinja", classifier.recipe), "utf-8")
     (folder / "classes.txt").write_text("".join(f"{n}\n" for n in classifier.classes), "utf-8")
     checks, problems = [], []
     for format in FORMATS:
@@ -68,12 +68,10 @@ def export_model(
 
 def _photos(classifier: Classifier, paths: list[str]) -> np.ndarray:
     """[N, H, W, 3] uint8 of those that can be read."""
-    read = read_photos(classifier.recipe, paths)
-    pixels = b"".join(photo.pixels for photo in read)
-    if not pixels:
+    images = as_array(read_photos(classifier.recipe, paths), classifier.recipe.size)
+    if not len(images):
         raise BadInput(f"images: none of {len(paths)} files is a readable image")
-    shape = (-1, classifier.recipe.size, classifier.recipe.size, 3)
-    return np.frombuffer(pixels, np.uint8).reshape(shape)
+    return images
 
 
 def _remove(path: Path) -> None:

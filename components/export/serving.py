@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from components.export import preprocess
 from components.export.templates import render
 from components.imaging import decoding
 from components.imaging.decoding import Recipe
+
+ALLOWED = "SERVING_IMAGE_URLS"  # environment variable of a container that serves
 
 
 def write_serving(
@@ -17,7 +18,7 @@ def write_serving(
     """Fill the new `folder`."""
     folder.mkdir()
     shutil.copyfile(tflite, folder / "model.tflite")
-    (folder / "preprocess.py").write_text(preprocess_code(recipe), encoding="utf-8")
+    (folder / "preprocess.py").write_text(shipped("preprocess.py.jinja", recipe), encoding="utf-8")
     share = round(1 / len(classes), 2)
     answer = {"predicted": classes[0], "probabilities": dict.fromkeys(classes, share)}
     text = render(
@@ -26,30 +27,16 @@ def write_serving(
         project=project,
         endpoint="".join(c if c.isalnum() else "_" for c in project).lower(),
         answer=str(answer).replace("'", '"'),
-        allowed=preprocess.ALLOWED,
+        allowed=ALLOWED,
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
-def prepare_code(recipe: Recipe) -> str:
-    """One file for everybody who uses the model without this project."""
-    return render("prepare.py.jinja", code=_decoding(), recipe=recipe)
+def shipped(template: str, recipe: Recipe) -> str:
+    """A module for those who use the model without this project: its imports of `decoding`, too.
 
-
-def preprocess_code(recipe: Recipe) -> str:
-    """The module `preprocess` as one file without imports of this project."""
-    code = Path(preprocess.__file__).read_text(encoding="utf-8")
-    for old, new in (
-        ("from components.imaging.decoding import Recipe, as_trained\n", f"{_decoding()}\n"),
-        (f"RECIPE = {preprocess.RECIPE}\n", f"RECIPE = {recipe}\n"),
-    ):
-        old = old.replace("'", '"')
-        assert code.count(old) == 1, old
-        code = code.replace(old, new)
-    return code
-
-
-def _decoding() -> str:
-    """The module `decoding` without its first lines."""
+    `prepare.py.jinja` is for everybody, `preprocess.py.jinja` for ClearML Serving.
+    """
     code = Path(decoding.__file__).read_text(encoding="utf-8")
-    return code.partition("from __future__ import annotations\n")[2].strip()
+    code = code.partition("from __future__ import annotations\n")[2].strip()
+    return render(template, code=code, recipe=recipe, allowed=ALLOWED)

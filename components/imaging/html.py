@@ -19,16 +19,22 @@ MISSING = "n/a"
 
 def page(template: Path, values: dict[str, Any], filters: dict[str, Any] | None = None) -> str:
     """The template with these values and filters, and the style of all pages as `style`."""
+    values = {"style": Markup(STYLE.read_text(encoding="utf-8")), **values}
+    filters = {"percent": percent, **(filters or {})}
+    return filled(template, values, filters, autoescape=True, undefined=StrictUndefined).lstrip()
+
+
+def filled(template: Path, values: dict[str, Any], filters: dict[str, Any], **options: Any) -> str:
+    """The text of a template with these values and filters; `options` are jinja2's."""
     environment = Environment(
         loader=FileSystemLoader(template.parent),
-        autoescape=True,
-        undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
+        **options,
     )
-    environment.filters |= {"percent": percent, **(filters or {})}
-    style = Markup(STYLE.read_text(encoding="utf-8"))
-    return environment.get_template(template.name).render(style=style, **values).lstrip()
+    environment.filters |= filters
+    return environment.get_template(template.name).render(values)
 
 
 def percent(share: float | None, digits: int = 1) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from components.runtime.files import read_json
+from components.imaging.dataset import load_info
 from components.runtime.reporting import report_table
 from components.runtime.text import printable
 
 
 def report_images(logger: Any, folder: Path, counts: dict[str, dict[str, int]]) -> None:
     """Class counts of each split, and the preview pictures."""
-    classes = read_json(folder / "dataset.json")["classes"]
+    classes = load_info(folder)["classes"]
     rows = [[split, *(counts[split].get(label, 0) for label in classes)] for split in counts]
     classes = [printable(label) for label in classes]
     report_table(logger, "images", "by class", ["split", *classes], rows)

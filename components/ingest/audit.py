@@ -71,7 +71,7 @@ def build_raw_dataset(
     images = _without_duplicates([_image(item) for item in seen])
     images = _with_groups(images, seen, settings.near_duplicate_distance)
     info = _describe(source, settings, images)
-    _check_limits(source, settings, images)
+    _check_limits(source, settings, images, info)
     info["files"] = writer.files
     save_images(folder, images, "raw")
     save_info(folder, info)
@@ -122,14 +122,10 @@ def _without_duplicates(images: list[Image]) -> list[Image]:
 
     Rows keep their order; those left out get the verdict and the reason.
     """
-    equal: dict[str, list[int]] = defaultdict(list)
-    for place, image in enumerate(images):
-        if image.verdict != LEFT_OUT:
-            equal[image.sha256].append(place)
+    kept = [place for place, image in enumerate(images) if image.verdict != LEFT_OUT]
+    hashes = [images[place].sha256 for place in kept]
     images = list(images)
-    for places in equal.values():
-        if len(places) == 1:
-            continue
+    for places in _several(kept, hashes):
         labels = sorted({images[place].label for place in places})
         places.sort(key=lambda place: (KEEPER[images[place].split], place))
         first = images[places[0]]
@@ -143,6 +139,14 @@ def _without_duplicates(images: list[Image]) -> list[Image]:
     return images
 
 
+def _several(places: list[int], keys: list[Any]) -> list[list[int]]:
+    """The places that share a key with others, key by key."""
+    groups: dict[Any, list[int]] = defaultdict(list)
+    for place, key in zip(places, keys, strict=True):
+        groups[key].append(place)
+    return [group for group in groups.values() if len(group) > 1]
+
+
 def _with_groups(images: list[Image], seen: list[Seen], distance: int) -> list[Image]:
     """The rows with `group` filled in for images that have near duplicates.
 
@@ -153,16 +157,9 @@ def _with_groups(images: list[Image], seen: list[Seen], distance: int) -> list[I
         return images
     from components.ingest.near_duplicates import group_near_duplicates  # numpy: not for workers
 
-    size = THUMBNAIL
     pixels = bytearray().join(seen[place].finding.thumbnail for place in kept)
-    groups: dict[int, list[int]] = defaultdict(list)
-    firsts = group_near_duplicates(pixels, size, distance)
-    for place, first in zip(kept, firsts, strict=True):
-        groups[first].append(place)
     images = list(images)
-    for places in groups.values():
-        if len(places) == 1:
-            continue
+    for places in _several(kept, group_near_duplicates(pixels, THUMBNAIL, distance)):
         name = min(images[place].sha256 for place in places)[:16]
         note = "near duplicate with another label"
         labels = {images[place].label for place in places}
@@ -179,6 +176,7 @@ def _describe(source: Source, settings: Ingest, images: list[Image]) -> dict[str
     classes = sorted({file.label for file in source.files if file.label})
     counts = Counter(image.label for image in kept)
     verdicts = Counter(image.verdict for image in images)
+    kinds = sorted(kind_of(image.reason) for image in images if image.verdict == LEFT_OUT)
     root = None if any(image.shard for image in kept) else str(source.root)
     return {
         "kind": "raw",
@@ -189,7 +187,7 @@ def _describe(source: Source, settings: Ingest, images: list[Image]) -> dict[str
         "counts": {label: counts[label] for label in classes},
         "splits": dict(sorted(Counter(image.split for image in kept if image.split).items())),
         "verdicts": {verdict: verdicts[verdict] for verdict in (FINE, REPAIRED, LEFT_OUT)},
-        "reasons": _reasons(images),
+        "reasons": dict(Counter(kinds).most_common()),
         "notes": source.notes,
         "near_duplicate_groups": len({image.group for image in kept if image.group}),
         "distributions": {
@@ -210,12 +208,6 @@ def _content(images: list[Image], name: str, classes: list[str]) -> str:
     return digest.hexdigest()
 
 
-def _reasons(images: list[Image]) -> dict[str, int]:
-    """How many files were left out for each kind of reason, most frequent first."""
-    kinds = Counter(kind_of(image.reason) for image in images if image.verdict == LEFT_OUT)
-    return dict(sorted(kinds.items(), key=lambda item: (-item[1], item[0])))
-
-
 def _distributions(images: list[Image]) -> dict[str, list[float]]:
     """Minimum, 10 %, median, 90 % and maximum of width, height (pixels) and brightness (0-255)."""
     result = {}
@@ -225,17 +217,18 @@ def _distributions(images: list[Image]) -> dict[str, list[float]]:
     return result
 
 
-def _check_limits(source: Source, settings: Ingest, images: list[Image]) -> None:
+def _check_limits(
+    source: Source, settings: Ingest, images: list[Image], info: dict[str, Any]
+) -> None:
     left_out = [image for image in images if image.verdict == LEFT_OUT]
-    told = ", ".join(f"{count} {kind}" for kind, count in _reasons(images).items())
+    told = _told(info["reasons"])
     example = ""
     if left_out:
         example = f", such as {printable(left_out[0].path)}: {printable(left_out[0].reason)}"
-    good = Counter(image.label for image in images if image.verdict != LEFT_OUT)
-    for label in sorted({file.label for file in source.files if file.label}):
-        if good[label] < settings.min_images_per_class:
+    for label, good in info["counts"].items():
+        if good < settings.min_images_per_class:
             raise BadInput(
-                f"{source.told}: class {printable(label)} has {good[label]} good images, "
+                f"{source.told}: class {printable(label)} has {good} good images, "
                 f"fewer than ingest.min_images_per_class={settings.min_images_per_class}"
                 + (f" (left out: {told}{example})" if left_out else "")
             )
@@ -246,9 +239,13 @@ def _check_limits(source: Source, settings: Ingest, images: list[Image]) -> None
         )
 
 
+def _told(reasons: dict[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in reasons.items())
+
+
 def _log(info: dict[str, Any]) -> None:
     fine, repaired, left_out = info["verdicts"].values()
-    reasons = ", ".join(f"{count} {kind}" for kind, count in info["reasons"].items())
+    reasons = _told(info["reasons"])
     logger.info(
         "%d of %d images in %d classes, %d left out%s",
         fine + repaired, fine + repaired + left_out, len(info["classes"]), left_out,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 
-from PIL import Image, ImageFile
+from PIL import Image, ImageChops, ImageFile
 
 from components.imaging.decoding import SHRINKABLE, opaque, open_image
 
@@ -120,10 +120,8 @@ def _flat_rows(grey: Image.Image) -> int:
     colour = grey.getpixel((0, height - 1))
     if grey.getpixel((width - 1, height - 1)) != colour:
         return 0  # mostly, and quickly
-    for row in range(height - 1, -1, -1):
-        if grey.crop((0, row, width, row + 1)).getextrema() != (colour, colour):
-            return height - 1 - row
-    return height
+    others = ImageChops.difference(grey, Image.new("L", grey.size, colour)).getbbox()
+    return height - others[3] if others else height
 
 
 def _raw_pixels(data: bytes, image: ImageFile.ImageFile) -> bytes:

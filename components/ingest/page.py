@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from components.imaging.dataset import FINE, LEFT_OUT, load_images
+from components.imaging.dataset import FINE, LEFT_OUT, load_images, load_info
 from components.imaging.page import report_images
-from components.runtime.files import read_json
 from components.runtime.reporting import report_table
 
 
 def report(logger: Any, folder: Path) -> None:
     """Class counts, preview, verdicts, reasons, the files that are not fine, and sizes."""
-    info = read_json(folder / "dataset.json")
+    info = load_info(folder)
     report_images(logger, folder, {"all": info["counts"]})
     rows = [["verdict", verdict.replace("_", " "), n] for verdict, n in info["verdicts"].items()]
     rows += [["left out as", kind, n] for kind, n in info["reasons"].items()]
@@ -31,8 +30,6 @@ def report(logger: Any, folder: Path) -> None:
         for name, values in measures.items()
     ]
     report_table(logger, "audit", "sizes and brightness", columns, rows)
-    page = folder / "left_out.html"
     if info["verdicts"][LEFT_OUT]:
-        logger.report_media(
-            "audit", "pictures of files left out", local_path=str(page), iteration=0
-        )
+        page, title = str(folder / "left_out.html"), "pictures of files left out"
+        logger.report_media("audit", title, local_path=page, iteration=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections import defaultdict
 from pathlib import Path
 
@@ -41,10 +42,12 @@ def write_left_out_page(
         nonlocal shown
         if shown == MOST_PICTURES:
             return ""
+        source = ""
         if small := pictures.get(image.path):
             source = "data:image/jpeg;base64," + base64.b64encode(small).decode()
-        else:
-            source = _small(image, reader, max_megapixels)
+        elif image.width and image.sha256:  # good, but left out, such as a duplicate
+            with contextlib.suppress(Exception):  # or it does not decode: nothing to show
+                source = as_data(decode_rgb(reader.read(image), 2 * TILE, max_megapixels), TILE)
         shown += bool(source)
         return source
 
@@ -56,13 +59,3 @@ def write_left_out_page(
         "picture": picture,
     }
     path.write_text(page(TEMPLATE, values, {"printable": printable}), encoding="utf-8")
-
-
-def _small(image: Image, reader: ShardReader, max_megapixels: float) -> str:
-    """An image that is good but left out, such as a duplicate, as a data address."""
-    if not image.width or not image.sha256:
-        return ""
-    try:
-        return as_data(decode_rgb(reader.read(image), 2 * TILE, max_megapixels), TILE)
-    except Exception:  # left out because it does not decode: nothing to show
-        return ""

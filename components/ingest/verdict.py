@@ -16,9 +16,9 @@ from components.imaging.decoding import (
     SIDEWAYS,
     SUFFIXES,
     Refused,
+    decode_rgb,
     has_alpha,
     is_deep,
-    opaque,
     open_image,
     turn_of,
     was_turned,
@@ -141,13 +141,8 @@ def _picture(data: bytes, limits: Limits) -> bytes:
     before = ImageFile.LOAD_TRUNCATED_IMAGES
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
-        image = open_image(data, limits.max_megapixels)
-        if image.format in SHRINKABLE:
-            image.draft("RGB", (PICTURE, PICTURE))
-        rgb = opaque(image, "RGB")
-        turn = turn_of(image)
+        rgb = decode_rgb(data, PICTURE, limits.max_megapixels)
         rgb.thumbnail((PICTURE, PICTURE))
-        rgb = rgb if turn is None else rgb.transpose(turn)
         buffer = io.BytesIO()
         rgb.save(buffer, "JPEG", quality=70)
         return buffer.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -59,13 +60,13 @@ class Classifier:
         return self._stored(images).numpy()
 
     def _through_jpeg(self, images: tf.Tensor) -> tf.Tensor:
-        def encode(image: tf.Tensor) -> tf.Tensor:
-            return tf.image.adjust_jpeg_quality(
-                image, self.recipe.quality, dct_method="INTEGER_ACCURATE"
-            )
-
+        again = functools.partial(
+            tf.image.adjust_jpeg_quality,
+            jpeg_quality=self.recipe.quality,
+            dct_method="INTEGER_ACCURATE",
+        )
         with tf.device("CPU:0"):
-            return tf.map_fn(encode, images)
+            return tf.map_fn(again, images)
 
 
 def _divide_logits(network: keras.Model, temperature: float) -> None:

@@ -13,6 +13,7 @@ from typing import TextIO
 
 import numpy as np
 
+from components.runtime.files import written
 from components.runtime.schema import BadInput
 from components.runtime.spreadsheet import Table
 
@@ -33,24 +34,20 @@ def check_free(name: str, parameter: str) -> None:
 @contextlib.contextmanager
 def opened(name: str, parameter: str) -> Iterator[TextIO]:
     """Standard output, or a file that appears under its name when all is written."""
+    text = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
     if name == STANDARD_OUTPUT:
-        text = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
         sys.stdout.reconfigure(**text, line_buffering=True)
         yield sys.stdout
         return
-    path = Path(name)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            yield file
-        check_free(name, parameter)  # it may have come to be in the meantime
-        temporary.rename(path)
+        with written(Path(name)) as temporary:
+            with temporary.open("w", **text) as file:
+                yield file
+            check_free(name, parameter)  # it may have come to be in the meantime
     except OSError as error:
         if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise BadInput(f"{parameter}={name}: can't be written ({error.strerror})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def csv_rows(file: TextIO, classes: list[str]) -> Write:

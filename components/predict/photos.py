@@ -6,6 +6,8 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from components.imaging.decoding import MAX_MEGAPIXELS, Recipe, Refused, as_trained
 
 
@@ -24,6 +26,12 @@ class Photo(NamedTuple):
 
     pixels: bytes
     problem: str
+
+
+def as_array(photos: list[Photo], size: int) -> np.ndarray:
+    """[N, size, size, 3] uint8 of the N photos that could be read."""
+    pixels = b"".join(photo.pixels for photo in photos)
+    return np.frombuffer(pixels, np.uint8).reshape(-1, size, size, 3)
 
 
 def read_photos(recipe: Recipe, paths: list[str], limits: Limits = USUAL) -> list[Photo]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
 from components.predict.network import Classifier
-from components.predict.photos import USUAL, Limits, Photo, read_photos
+from components.predict.photos import USUAL, Limits, as_array, read_photos
 from components.runtime.parallel import in_order, usable_cpus
 
 THREADS_AT_MOST = 16  # beyond it they wait for Python's lock
@@ -42,32 +42,18 @@ def predict_images(
     threads; 0 takes two for each CPU, so that one is ready while another waits for the disk.
     """
     workers = workers or min(2 * usable_cpus(), THREADS_AT_MOST)
-    unstored = classifier.recipe._replace(format="png")  # `_predict` does the rest, in batches
+    unstored = classifier.recipe._replace(format="png")  # `stored` does the rest, in batches
     read = functools.partial(read_photos, unstored, limits=limits)
-    for batch, photos in _read_ahead(read, _batches(paths, batch_size), workers):
-        probabilities = iter(_predict(classifier, photos))
-        for path, photo in zip(batch, photos, strict=True):
-            yield Prediction(path, None if photo.problem else next(probabilities), photo.problem)
-
-
-def _read_ahead(
-    read: Callable[[list[str]], list[Photo]], batches: Iterator[list[str]], workers: int
-) -> Iterator[tuple[list[str], list[Photo]]]:
     pool = ThreadPoolExecutor(workers)
     try:
-        yield from in_order(pool, read, batches, workers + 1)
+        for batch, photos in in_order(pool, read, _batches(paths, batch_size), workers + 1):
+            images = as_array(photos, unstored.size)
+            probabilities = iter(classifier(classifier.stored(images)) if len(images) else ())
+            for path, photo in zip(batch, photos, strict=True):
+                found = None if photo.problem else next(probabilities)
+                yield Prediction(path, found, photo.problem)
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _predict(classifier: Classifier, photos: list[Photo]) -> np.ndarray:
-    """[N, C] of the N photos that could be read."""
-    pixels = b"".join(photo.pixels for photo in photos)
-    shape = (-1, classifier.recipe.size, classifier.recipe.size, 3)
-    images = np.frombuffer(pixels, np.uint8).reshape(shape)
-    if not len(images):
-        return np.empty((0, len(classifier.classes)))
-    return classifier(classifier.stored(images))
 
 
 def _batches(paths: Iterable[str], size: int) -> Iterator[list[str]]:

@@ -98,7 +98,7 @@ def test_the_commands_name_the_files_that_are_there(exported: Path) -> None:
     text = (exported / "serving" / "README.md").read_text()
     assert '--endpoint "pets_2"' in text
     assert '--project "pets 2"' in text
-    assert serving.preprocess.ALLOWED in text
+    assert serving.ALLOWED in text
     for name in ("model.tflite", "preprocess.py"):
         assert name in text
         assert (exported / "serving" / name).is_file()
