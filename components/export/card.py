@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components.export.templates import render
 from components.imaging.framework import keras, tf
+from components.imaging.html import filled
 from components.predict.models import temperature_of
 from components.predict.network import Classifier
 
+TEMPLATE = Path(__file__).with_name("card.md.jinja")
 FIGURES = (
     "accuracy", "majority_accuracy", "balanced_accuracy", "log_loss", "auc", "calibration_error"
 )  # fmt: skip
@@ -35,24 +36,20 @@ def write_card(
 ) -> None:
     """Write `model_card.md` beside the formats that are in `folder`."""
     trained_on = model / "trained_on.txt"
-    text = render(
-        "card.md.jinja",
+    values = dict(
         info=classifier.info,
         classes=classifier.classes,
         recipe=classifier.recipe,
         temperature=classifier.temperature,
         weights=classifier.network.count_params(),
-        dataset=known.dataset,
         trained_on=len(trained_on.read_text().split()) if trained_on.is_file() else 0,
-        metrics=known.metrics,
         figures=_figures(known.metrics) if known.metrics else [],
-        evaluation=known.evaluation,
-        licence=known.licence,
+        **known._asdict(),
         formats=[path.name for path in folder.iterdir()],
         versions={"keras": keras.__version__, "tensorflow": tf.__version__},
         checks=checks,
     )
-    (folder / "model_card.md").write_text(text, encoding="utf-8")
+    (folder / "model_card.md").write_text(filled(TEMPLATE, values), encoding="utf-8")
 
 
 def _figures(metrics: dict[str, Any]) -> list[tuple[str, Any, Any, Any]]:

@@ -51,7 +51,8 @@ def export_model(
         except Exception as error:  # converters raise all sorts
             problem = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         if problem:
-            _remove(path)
+            shutil.rmtree(path, ignore_errors=True)  # a folder, or else a file
+            path.unlink(missing_ok=True)
             problems.append(f"{format.name} is left out: {problem}")
             checks.append(problems[-1])
             log.warning("%s", problems[-1])
@@ -72,10 +73,3 @@ def _photos(classifier: Classifier, paths: list[str]) -> np.ndarray:
     if not len(images):
         raise BadInput(f"images: none of {len(paths)} files is a readable image")
     return images
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

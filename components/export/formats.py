@@ -46,10 +46,9 @@ def write_tflite(classifier: Classifier, path: Path) -> None:
 def load_saved_model(path: Path) -> Predict:
     """Predicts through the signature that serving uses."""
     loaded = tf.saved_model.load(path)
-    signature = loaded.signatures["serving_default"]
 
-    def predict(images: np.ndarray, _keep: object = loaded) -> Named:
-        found = signature(image=tf.constant(images, tf.float32))
+    def predict(images: np.ndarray) -> Named:
+        found = loaded.signatures["serving_default"](image=tf.constant(images, tf.float32))
         return {name: value.numpy() for name, value in found.items()}
 
     return predict

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from components.export.templates import render
 from components.imaging import decoding
 from components.imaging.decoding import Recipe
+from components.imaging.html import filled
 
 ALLOWED = "SERVING_IMAGE_URLS"  # environment variable of a container that serves
 
@@ -21,14 +21,14 @@ def write_serving(
     (folder / "preprocess.py").write_text(shipped("preprocess.py.jinja", recipe), encoding="utf-8")
     share = round(1 / len(classes), 2)
     answer = {"predicted": classes[0], "probabilities": dict.fromkeys(classes, share)}
-    text = render(
-        "serving.md.jinja",
+    values = dict(
         name=f"{project} classifier",
         project=project,
         endpoint="".join(c if c.isalnum() else "_" for c in project).lower(),
         answer=str(answer).replace("'", '"'),
         allowed=ALLOWED,
     )
+    text = filled(Path(__file__).with_name("serving.md.jinja"), values)
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
@@ -39,4 +39,5 @@ def shipped(template: str, recipe: Recipe) -> str:
     """
     code = Path(decoding.__file__).read_text(encoding="utf-8")
     code = code.partition("from __future__ import annotations\n")[2].strip()
-    return render(template, code=code, recipe=recipe, allowed=ALLOWED)
+    values = {"code": code, "recipe": recipe, "allowed": ALLOWED}
+    return filled(Path(__file__).with_name(template), values)

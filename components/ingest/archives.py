@@ -68,10 +68,9 @@ def list_members(path: Path, limits: Limits, told: str) -> list[Member]:
         if zipfile.is_zipfile(path):
             _check_zip_directory(path, limits, told)
         for (name, size, problem), *_ in _members(path, most):
-            if _points_outside(name):
-                problem = "its name points outside the archive"
-            else:
-                name = _normal(name)
+            inside = _inside(name)
+            problem = problem if inside else "its name points outside the archive"
+            name = inside or name
             if name in seen:
                 problem = problem or "its name comes twice in the archive"
             seen.add(name)
@@ -225,14 +224,12 @@ def _zip_problem(info: zipfile.ZipInfo) -> str:
     return "encrypted" if info.flag_bits & 1 else ""
 
 
-def _points_outside(name: str) -> bool:
+def _inside(name: str) -> str:
+    """With forward slashes, without empty and `.` parts; empty where it points outside."""
     parts = name.replace("\\", "/").split("/")
-    return parts[0] == "" or parts[0].endswith(":") or ".." in parts
-
-
-def _normal(name: str) -> str:
-    """The name with forward slashes, without empty and `.` parts."""
-    return "/".join(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
+    if parts[0] == "" or parts[0].endswith(":") or ".." in parts:
+        return ""
+    return "/".join(part for part in parts if part not in ("", "."))
 
 
 def _words(error: BaseException) -> str:

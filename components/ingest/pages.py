@@ -10,7 +10,6 @@ from pathlib import Path
 from components.imaging.dataset import LEFT_OUT, Image, ShardReader
 from components.imaging.decoding import decode_rgb
 from components.imaging.html import as_data, page
-from components.runtime.text import printable
 
 TEMPLATE = Path(__file__).with_name("left_out.html.jinja")
 MOST_PICTURES = 200  # on the page of files left out; further files are only named
@@ -58,4 +57,4 @@ def write_left_out_page(
         "most_names": MOST_NAMES,
         "picture": picture,
     }
-    path.write_text(page(TEMPLATE, values, {"printable": printable}), encoding="utf-8")
+    path.write_text(page(TEMPLATE, values), encoding="utf-8")

@@ -44,9 +44,11 @@ def predict_images(
     workers = workers or min(2 * usable_cpus(), THREADS_AT_MOST)
     unstored = classifier.recipe._replace(format="png")  # `stored` does the rest, in batches
     read = functools.partial(read_photos, unstored, limits=limits)
+    rest = iter(paths)
+    batches = iter(lambda: list(itertools.islice(rest, batch_size)), [])  # until one is empty
     pool = ThreadPoolExecutor(workers)
     try:
-        for batch, photos in in_order(pool, read, _batches(paths, batch_size), workers + 1):
+        for batch, photos in in_order(pool, read, batches, workers + 1):
             images = as_array(photos, unstored.size)
             probabilities = iter(classifier(classifier.stored(images)) if len(images) else ())
             for path, photo in zip(batch, photos, strict=True):
@@ -54,9 +56,3 @@ def predict_images(
                 yield Prediction(path, found, photo.problem)
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _batches(paths: Iterable[str], size: int) -> Iterator[list[str]]:
-    rest = iter(paths)
-    while batch := list(itertools.islice(rest, size)):
-        yield batch
