@@ -7,8 +7,10 @@ from pathlib import Path
 
 import clearml_agent
 import pytest
-import yaml
 from clearml_agent.external.pyhocon import ConfigFactory
+
+from pipelines.dag import PETS
+from pipelines.engine.parameters import run_defaults
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "agent.conf.example"
@@ -53,6 +55,6 @@ def test_there_is_no_secret_in_it() -> None:
 
 def test_its_agents_serve_the_queues_of_the_configuration() -> None:
     text = EXAMPLE.read_text()
-    queues = yaml.safe_load((ROOT / "conf/run/offline.yaml").read_text())["queues"]
+    queues = run_defaults(PETS.stages)["queues"]
     started = set(re.findall(r"clearml-agent daemon .*--queue (\w+)", text))
     assert started == set(queues.values())

@@ -226,7 +226,7 @@ def _received(
 ) -> Iterator[None]:
     """Write what comes to the file; yields after each BLOCK. _Broken when it trickles."""
     began, got = time.monotonic(), 0
-    while piece := response.raw.read1(BLOCK):
+    while piece := response.raw.read1(BLOCK // 8):
         size = file.tell()
         file.write(piece)
         _check_size(size + len(piece), settings, told)

@@ -10,10 +10,11 @@ from typing import Any, NoReturn
 from clearml import PipelineDecorator, Task
 from clearml.backend_api import Session
 
+from components.runtime.schema import BadInput
 from components.runtime.step import BAD_INPUT, end_as_failed
 from pipelines.engine.parameters import ADVANCED, from_sections
 from pipelines.engine.pipeline import Pipeline, stage_of
-from pipelines.engine.steps import Steps
+from pipelines.engine.steps import StepFailed, Steps
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")  # of a controller
 
@@ -41,7 +42,12 @@ def clearml_pipeline(
         retry_on_failure=may_retry,
     )
     def run(**texts: str) -> None:
-        make_steps(pipeline.parameters.read(texts)).run_all()
+        try:
+            make_steps(pipeline.parameters.read(texts)).run_all()
+        except (BadInput, StepFailed) as error:
+            if not Task.running_locally():  # before ClearML marks the run as failed, without a word
+                end_on_agent(error)
+            raise
 
     return run
 

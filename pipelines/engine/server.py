@@ -30,7 +30,7 @@ from pipelines.engine.fingerprint import Dependencies, Record, reasons
 from pipelines.engine.parts import COUNT, make_parts
 from pipelines.engine.pipeline import Pipeline, Stage
 from pipelines.engine.run_records import keep_task
-from pipelines.engine.steps import Steps
+from pipelines.engine.steps import StepFailed, Steps
 from pipelines.engine.time_limits import exceeded, set_time_limits
 
 log = logging.getLogger(__name__)
@@ -38,10 +38,6 @@ log = logging.getLogger(__name__)
 STOPPING_SECONDS = 60  # an agent takes up to 10 s to end the process of an aborted task
 ARGUMENTS = "arguments"  # beside a step's dependencies: what it was called with
 NEAREST = 50  # how many earlier steps are compared to say why one runs
-
-
-class StepFailed(RuntimeError):
-    """A step that failed, with its name and reason."""
 
 
 def check_connection() -> None:

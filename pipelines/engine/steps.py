@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 UNKNOWN = "?"  # in a plan: the output of a stage that would run
 
 
+class StepFailed(RuntimeError):
+    """A step that failed, with its name and reason."""
+
+
 class Steps(ABC):
     """Calls the components in a mode's way, or hands out what an earlier run made."""
 

@@ -51,7 +51,7 @@ def test_a_mistake_in_its_parameter_is_one_line(checkout: Checkout) -> None:
     done = checkout.run("describe.split=tests")
     assert done.returncode == 2
     assert done.stderr.startswith("error: describe.split=tests: expected one of train, validation")
-    assert "describe.split: one of train, validation, test" in checkout.run("--help").stdout
+    assert "describe.split=train: one of train, validation, test" in checkout.run("--help").stdout
 
 
 def test_a_sweep_over_its_parameter(checkout: Checkout) -> None:

@@ -104,7 +104,7 @@ class Outputs(RuleBasedStateMachine):
         folder = self.root / "runs" / str(self.runs)
         folder.mkdir(parents=True)
         run = SimpleNamespace(
-            outputs=str(self.root / "outputs"), cache=cache, force=[], stages=["first", "second"]
+            folder=self.root / "outputs", cache=cache, force=[], stages=["first", "second"]
         )
         config = SimpleNamespace(first=Number(first), second=Number(second), run=run)
         done = OfflineSteps(PIPELINE, config, folder)
