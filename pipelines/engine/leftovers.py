@@ -97,8 +97,8 @@ def _size(path: Path) -> int:
 
 
 def _remove(path: Path) -> None:
-    (path / SEAL).unlink(missing_ok=True)  # first: a half of a published thing is nothing
     if path.is_dir():
+        (path / SEAL).unlink(missing_ok=True)  # first: a half of a published thing is nothing
         shutil.rmtree(path)
     else:
         path.unlink()
@@ -117,11 +117,14 @@ def of_server(pipeline: Pipeline, project: str, champions: Champions) -> list[Le
     tasks = _tasks(project)
     runs = {task["id"] for task in tasks if str(task["type"]) == "controller"}
     users = _champions(champions)
+    graphs = {task["id"]: _graph(task) for task in tasks if task["id"] in runs}
     for task in tasks:
-        if task["parent"] in runs:
+        # A run that reused a step names it in its graph; the step's parent is the run that made it.
+        uses = (run for run, text in graphs.items() if run == task["parent"] or task["id"] in text)
+        if user := next(uses, ""):
             for text in (*values_of(task, "kwargs").values(), *values_of(task, "return").values()):
-                users.setdefault(text, f"run {task['parent']}")
-            users.setdefault(task["id"], f"run {task['parent']}")
+                users.setdefault(text, f"run {user}")
+            users.setdefault(task["id"], f"run {user}")
     found = []
 
     def add(kind: str, one: dict[str, Any], remove: Callable[[], Any]) -> None:
@@ -141,12 +144,18 @@ def of_server(pipeline: Pipeline, project: str, champions: Champions) -> list[Le
     return found
 
 
+def _graph(run: dict[str, Any]) -> str:
+    """What ClearML keeps of a run's steps, reused ones too."""
+    item = (run.get("configuration") or {}).get("Pipeline") or {"value": ""}
+    return str(item["value"] if isinstance(item, dict) else item.value)
+
+
 def _tasks(project: str) -> list[dict[str, Any]]:
     """Runs and steps."""
     from clearml import Task
 
     inside = Task.get_project_id(steps_project(project), search_hidden=True)
-    fields = ["name", "type", "status", "parent", "last_update", "hyperparams"]
+    fields = ["name", "type", "status", "parent", "last_update", "hyperparams", "configuration"]
     wanted = {"project": [inside], "search_hidden": True}
     return Task.query_tasks(task_filter=wanted, additional_return_fields=fields) if inside else []
 
