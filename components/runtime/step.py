@@ -27,14 +27,14 @@ BAD_INPUT = "bad input"  # status reason of a failure that trying again does not
 
 
 @contextlib.contextmanager
-def step(stage: str) -> Iterator[None]:
-    """The frame of a step's body.
+def step(stage: str, code: str = "") -> Iterator[str]:
+    """The frame of a step's body; yields `code`, which is empty where other packages are used.
 
     As a task of its own, a step first makes sure that it runs the code that it was planned with,
     and tells in its status why it failed. Offline it adds nothing.
     """
     if storage.is_local():
-        yield
+        yield code
         return
     from clearml import Task
 
@@ -42,8 +42,8 @@ def step(stage: str) -> Iterator[None]:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
     logging.getLogger("components").setLevel(logging.INFO)
     try:
-        _check(task, stage)
-        yield
+        as_planned = _check(task, stage)
+        yield code if as_planned else ""
     except BadInput as error:
         print(f"error: {printable(str(error))}")
         end_as_failed(task, BAD_INPUT, str(error))
@@ -66,8 +66,8 @@ def end_as_failed(task: Task, reason: str, message: str) -> NoReturn:
     os._exit(0)
 
 
-def _check(task: Task, stage: str) -> None:
-    """Be where the step was planned to be: its code, its settings; and tell other packages.
+def _check(task: Task, stage: str) -> bool:
+    """Be where the step was planned to be: its code, its settings; whether its packages are, too.
 
     The output of other versions is used in this run. As the task's dependencies then name what was
     there, no later run takes it for that of the planned versions.
@@ -80,7 +80,7 @@ def _check(task: Task, stage: str) -> None:
             f"({other[0]} differs); push the commit and run again"
         )
     if not planned:
-        return
+        return False
     if environment.needed_by(planned["packages"]):
         environment.hold(planned["environment"], stage)
     here = {name: environment.version(name) for name in planned["packages"]}
@@ -92,3 +92,4 @@ def _check(task: Task, stage: str) -> None:
         log.warning("%s: not the planned packages (%s); no later run reuses this", stage, words)
         made_with = planned | {"packages": here, "python": platform.python_version()}
         task.set_configuration_object(DEPENDENCIES, config_text=json.dumps(made_with))
+    return not differ

@@ -66,6 +66,12 @@ class Dependencies:
         deciding = {name: part for name, part in self.__dict__.items() if name not in BESIDE}
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:32]
 
+    @property
+    def code(self) -> str:
+        """A hash of 16 hex digits over all that decides but for the parameters and the inputs."""
+        deciding = [self.stage, self.source, self.packages, self.environment]
+        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:16]
+
     def changes(self, earlier: Dependencies) -> list[str]:
         """What differs from `earlier`, in words."""
         words = _differences(earlier.parameters, self.parameters, f"{self.stage}.{{}} {{}} -> {{}}")

@@ -56,6 +56,9 @@ class Stage:
     """(folder of its output, reference, settings of `run`) to the last lines of an offline run."""
     figures: Callable[[Path], dict[str, Any]] = _nothing
     """Folder of its output to the figures by which runs are compared: `RESULTS`."""
+    in_pieces: bool = False
+    """Whether it makes its output image by image: its step gets `code`, the hash of what decides
+    beside parameters and inputs, and may take what an earlier step with the same one made."""
     in_parts: bool = False
     """Whether `parts` parallel steps, of `components/<name>/part.py`, may share its work."""
 

@@ -170,7 +170,9 @@ class Steps(ABC):
             if reference
         }
         inputs |= stage.outside(settings, self.store)
-        return dependencies(stage.name, counted, inputs), {**references, **beside, **texts}
+        wanted = dependencies(stage.name, counted, inputs)
+        code = {"code": wanted.code} if stage.in_pieces else {}
+        return wanted, {**references, **beside, **code, **texts}
 
     def _forced(self, stage: str) -> str:
         """Why a stage runs whatever was made before; empty if it need not."""

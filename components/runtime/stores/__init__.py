@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +44,9 @@ class Artifact:
     """Hash of what it is to those who use it; empty: its version."""
     apart: tuple[str, ...] = ()
     """Files and folders that differ at each making, such as times: no part of the version."""
+    pieces: str = ""
+    """Hash of all that made its pieces, but for what they are made of: publications of the same
+    one may take pieces from it. Empty: none may."""
     parent: str | None = None
     """The reference of a dataset that this one was made from."""
     tags: tuple[str, ...] = ()
@@ -74,6 +77,9 @@ class Store(Protocol):
 
     def identity(self, reference: str) -> Identity:
         """What a published thing is, without fetching it; `BadInput` when there is none."""
+
+    def with_pieces(self, pieces: str) -> Iterator[Path]:
+        """Folders of earlier publications with these pieces, fetched one by one, newest first."""
 
     def latest(self, kind: str) -> str | None:
         """The reference of that kind, `models/`, that was published last; None without any."""

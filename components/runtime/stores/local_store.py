@@ -69,9 +69,17 @@ class LocalStore:
             except OSError:
                 if not self.is_intact(reference):  # another run was not faster with the same
                     raise
-        with (self.outputs / LOG).open("a", encoding="utf-8") as log:
-            log.write(f"{reference}\n")
+        self._note(LOG, reference)
+        if artifact.pieces:
+            self._note(f"pieces/{artifact.pieces}.txt", reference)
         return reference
+
+    def _note(self, log: str, reference: str) -> None:
+        """Append to a log of publications."""
+        path = self.outputs / log
+        path.parent.mkdir(exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{reference}\n")
 
     def fetch(self, reference: str) -> Path:
         """The folder behind a reference, checked against its seal."""
@@ -113,6 +121,13 @@ class LocalStore:
         for reference in references:
             shutil.rmtree(self._folder(reference), ignore_errors=True)
 
+    def with_pieces(self, pieces: str) -> Iterator[Path]:
+        """Folders of earlier publications with these pieces, each whole, the newest first."""
+        log = f"pieces/{pieces}.txt"
+        for reference in dict.fromkeys(self._published("", log)) if pieces else ():
+            if self.is_intact(reference):
+                yield self.outputs / reference
+
     def latest(self, kind: str) -> str | None:
         """The reference of that beginning, such as `models/`, that was published last, or None."""
         return next(self._published(kind), None)
@@ -144,10 +159,10 @@ class LocalStore:
     def report_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
         """Nothing: the curves are in the model's folder and in the report."""
 
-    def _published(self, kind: str) -> Iterator[str]:
+    def _published(self, kind: str, log: str = LOG) -> Iterator[str]:
         """References of that beginning that are still there, the newest first."""
         try:
-            lines = (self.outputs / LOG).read_text(encoding="utf-8").splitlines()
+            lines = (self.outputs / log).read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return
         for line in reversed(lines):

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,7 @@ class ServerStore:
             self._attach(name, folder / name)
         self._upload_details(folder)
         _set_identity(self.task, identity)
+        self.task.add_tags(_pieces_tags(artifact))
         return self.task.id
 
     def _publish_dataset(self, folder: Path, artifact: Artifact, identity: Identity) -> str:
@@ -84,7 +85,9 @@ class ServerStore:
         dataset = Dataset.create(
             dataset_name=artifact.title,
             dataset_project=self.project,
-            dataset_tags=[_content_tag(identity.content), *artifact.tags],
+            dataset_tags=[
+                *(_content_tag(identity.content), *_pieces_tags(artifact), *artifact.tags),
+            ],
             parent_datasets=[artifact.parent] if artifact.parent else None,
             description=artifact.description,
         )
@@ -148,6 +151,22 @@ class ServerStore:
             return Path(InputModel(model_id=reference).get_weights(raise_on_error=True))
         except (ValueError, AttributeError):  # 2.1.12 raises the latter where there is no such id
             raise BadInput(f"{reference}: no such model on the server") from None
+
+    def with_pieces(self, pieces: str) -> Iterator[Path]:
+        """Folders of earlier publications with these pieces, each whole, the newest first.
+
+        They are of this project: those of others may not be for everyone who runs this one.
+        """
+        wanted = {
+            "tags": [f"pieces:{pieces}"],
+            "status": ["completed", "published"],
+            "system_tags": ["-archived"],
+            "order_by": ["-last_update"],
+            "search_hidden": True,
+        }
+        for reference in Task.query_tasks(self.project, task_filter=wanted) if pieces else ():
+            with contextlib.suppress(BadInput, OSError, ValueError):  # its files are gone
+                yield self.fetch(reference)
 
     def latest(self, kind: str) -> str | None:
         """The newest model of the pipeline; its datasets are found by their steps."""
@@ -289,6 +308,10 @@ class ServerStore:
             include_archived=False,
         )
         return [one["id"] for one in sorted(found, key=lambda one: one["created"], reverse=True)]
+
+
+def _pieces_tags(artifact: Artifact) -> list[str]:
+    return [f"pieces:{artifact.pieces}"] if artifact.pieces else []
 
 
 def _content_tag(content: str) -> str:
