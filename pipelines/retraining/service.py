@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 from datetime import datetime, timezone
+from multiprocessing.pool import ThreadPool
 from typing import Any
 
 from clearml import Task
@@ -144,8 +145,9 @@ def run(pipeline: Pipeline, settings: Any, stored: dict[str, str]) -> None:
     retraining = Retraining(pipeline, settings, hook, first_start(settings.run.project))
     if settings.schedule:
         threading.Thread(target=Times(retraining).start, daemon=True).start()
-    try:
-        Triggers(retraining).start()
+    try:  # the main thread only waits: within the SDK, Ctrl-C could be swallowed
+        with ThreadPool(1) as loop:
+            loop.apply_async(Triggers(retraining).start).get()
     except KeyboardInterrupt:
         task.mark_stopped(status_message="Ctrl-C")
 

@@ -51,7 +51,7 @@ def scheduler(project: Project, *arguments: str, **environment: str) -> Iterator
             assert process.poll() is None, path.read_text()
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(timeout=30)
+            process.wait(timeout=120)
     assert process.returncode == 0, path.read_text()
 
 
