@@ -19,9 +19,7 @@ class Checkout:
     def __init__(self, parent: Path) -> None:
         self.root = parent / "a checkout"
         for part in PARTS:
-            shutil.copytree(
-                ROOT / part, self.root / part, ignore=shutil.ignore_patterns("__pycache__")
-            )
+            shutil.copytree(ROOT / part, self.root / part)
         shutil.copy(ROOT / ".gitignore", self.root)
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -80,6 +80,7 @@ def test_a_damaged_champion_is_named(checkout: Checkout) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_tag_moves_in_the_registry(clearml: ClearML, local: str, tmp_path: Path) -> None:
     last = ("run.stages=[evaluate]", "run.dataset=latest", "run.model=latest")
     done = clearml.run("run=local", *last, "evaluate.gate=promote")

@@ -15,6 +15,8 @@ import pytest
 from tests.checkout import Checkout
 from tests.e2e.conftest import TINY, ClearML
 
+pytestmark = pytest.mark.slow
+
 MODULE = "components/train/checkpoints.py"
 EPOCHS, LAST = 6, 4  # the training waits in the epoch after the latter while a file is there
 WAITS = """

@@ -75,6 +75,7 @@ def queues(served: ClearML) -> tuple[str, ...]:
     return (*ONLY, f"run.queues.describe={served.queues['steps']}")
 
 
+@pytest.mark.slow
 def test_on_queues_it_is_in_the_form_and_on_the_page(served: ClearML) -> None:
     done = served.run("run=queue", *queues(served))
     assert done.returncode == 0, done.stdout + done.stderr

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from clearml import Dataset, StorageManager
 
 from tests.checkout import Checkout
@@ -73,6 +74,7 @@ def test_a_failed_part_costs_only_itself_and_the_merged_bytes_are_those_of_one_s
     assert alone.name.startswith(f"processed-{processed(clearml)['content'][:12]}-")
 
 
+@pytest.mark.slow
 def test_agents_make_the_parts_and_one_of_them_merges(clearml: ClearML) -> None:
     """16 pixels, so that nothing which another test made can be reused."""
     done = clearml.run("run=queue", *HALVES, "preprocess.image_size=16")

@@ -6,6 +6,8 @@ import pytest
 
 from tests.e2e.conftest import ClearML
 
+pytestmark = pytest.mark.slow
+
 WORDS = "it took longer than run.time_limits.train=0.1 minutes"
 
 

@@ -209,10 +209,17 @@ def test_20_a_photo_whose_bytes_changed_at_the_same_size_and_time(world: World) 
 
 def test_21_a_file_of_weights_with_other_bytes(own: World) -> None:
     file = own.root / "a.keras"
-    shutil.copy(published(own, "models/*") / "model.keras", file)
+    model = published(own, "models/*")
+    shutil.copy(model / "model.keras", file)
     own.run(f"train.weights={file}")
     alter(file)
     assert own.plan(f"train.weights={file}")["train"] == "run: input changed: weights"
+    reference = f"models/{model.name}"
+    assert own.plan(f"train.weights={reference}")["train"].startswith("run: train.weights ")
+    told = own.checkout.run(*TINY, f"train.weights={reference}x")
+    assert told.returncode == 2
+    words = f"error: train.weights={reference}x: there is no such file or model ("
+    assert told.stderr.startswith(words)
 
 
 # -- what is delivered is what was made ------------------------------------------------------------
@@ -377,7 +384,7 @@ def test_36_one_who_only_looks_removes_nothing(own: World) -> None:
 
 def test_37_a_run_that_was_killed(own: World) -> None:
     running = subprocess.Popen(
-        [sys.executable, ENTRY, *TINY, "train.epochs=500"],
+        [sys.executable, ENTRY, *TINY, "train.epochs=50"],
         cwd=own.root,
         env=os.environ | {"PYTHONPATH": str(own.root)},
         stdout=subprocess.PIPE,
@@ -388,9 +395,12 @@ def test_37_a_run_that_was_killed(own: World) -> None:
             break
     running.kill()
     running.wait()
-    assert own.plan("train.epochs=500")["train"] == "run: train.epochs 1 -> 500"
+    assert own.plan("train.epochs=50")["train"] == "run: train.epochs 1 -> 50"
     assert reused(own.plan()) == ALL
     assert not list((own.root / "outputs/tmp").iterdir())
+    done = own.checkout.run(*TINY, "train.epochs=50")
+    assert re.search(r"^going on after epoch \d+$", done.stdout, re.MULTILINE), done.stderr
+    assert not list((own.root / "outputs/checkpoints").iterdir())
 
 
 def test_38_a_clock_that_ran_ahead(own: World) -> None:
