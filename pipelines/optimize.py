@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from components.runtime.schema import BadInput, parse, to_texts
+from components.runtime.step import INTERRUPTED
 from components.runtime.stores import steps_project
 from pipelines.dag import PETS
 from pipelines.engine.command import command, use_sdk_settings
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from clearml.automation import HyperParameterOptimizer
 
 ABORT_SECONDS = 60  # that the trials get to be aborted
-INTERRUPTED = 130  # exit code
 STAGE = PETS.stages["train"]  # whose parameters are searched
 
 

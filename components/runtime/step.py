@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEPENDENCIES = "dependencies"  # configuration object of a step's task: what it was planned with
+INTERRUPTED, TERMINATED = 130, 143  # exit codes after Ctrl-C, and after SIGTERM
 BAD_INPUT = "bad input"  # status reason of a failure that trying again does not mend
 
 
@@ -44,6 +45,8 @@ def step(stage: str, code: str = "") -> Iterator[str]:
     try:
         as_planned = _check(task, stage)
         yield code if as_planned else ""
+    except KeyboardInterrupt:  # of a run on this machine, whose other processes end as well
+        end_as_aborted(task)
     except BadInput as error:
         print(f"error: {printable(str(error))}")
         end_as_failed(task, BAD_INPUT, str(error))
@@ -61,9 +64,21 @@ def end_as_failed(task: Task, reason: str, message: str) -> NoReturn:
     """
     task.flush(wait_for_uploads=True)
     task.mark_failed(status_reason=reason, status_message=message, force=True)
+    _exit(0)
+
+
+def end_as_aborted(task: Task, code: int = INTERRUPTED) -> NoReturn:
+    """End this process, and its task as aborted: by this reason ClearML knows a person's wish."""
+    task.flush(wait_for_uploads=True)
+    task.stopped(force=True, status_reason="user aborted", status_message="interrupted")
+    _exit(code)
+
+
+def _exit(code: int) -> NoReturn:
+    """End without ClearML's exit hook, which would give the task another status."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 def _check(task: Task, stage: str) -> bool:

@@ -31,6 +31,7 @@ from components.runtime.schema import (
     parameters_of,
     parse,
 )
+from components.runtime.step import INTERRUPTED, TERMINATED
 from components.runtime.stores import Store
 from components.runtime.text import Formatter, printable
 from pipelines.engine.help import help_text
@@ -39,7 +40,6 @@ from pipelines.engine.parameters import CONF, RUN, Run, dotted, flatten, options
 from pipelines.engine.pipeline import Pipeline
 
 BAD_INPUT = 2  # exit code
-INTERRUPTED, TERMINATED = 130, 143  # exit codes after Ctrl-C, and after SIGTERM
 UNWRITABLE = {
     getattr(errno, name)
     for name in "EACCES EPERM EROFS ENOTDIR EEXIST EISDIR ENAMETOOLONG ENOENT ELOOP".split()
@@ -155,8 +155,7 @@ def refusing() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt as error:
-        print(error.args[0] if error.args else "interrupted", file=sys.stderr)
-        sys.exit(TERMINATED if error.args else INTERRUPTED)
+        sys.exit(tell_interruption(error))
     except OmegaConfBaseException as error:
         reason = str(error.msg or error).partition("\n")[0]
         refuse(f"{error.full_key or 'configuration'}: {reason}")
@@ -171,6 +170,12 @@ def refusing() -> Iterator[None]:
         if not isinstance(cause, OSError):
             raise
         refuse(_told(cause))
+
+
+def tell_interruption(error: KeyboardInterrupt) -> int:
+    """Say it in a word; the exit code."""
+    print(error.args[0] if error.args else "interrupted", file=sys.stderr)
+    return TERMINATED if error.args else INTERRUPTED
 
 
 def hydra_main(function: Callable[[Any], Any], arguments: list[str]) -> None:

@@ -16,6 +16,7 @@ from components.runtime.stores import steps_project
 from pipelines.engine.controller import REQUIREMENTS
 from pipelines.engine.parameters import FORM, Run, from_sections
 from pipelines.engine.pipeline import Pipeline
+from pipelines.engine.run_records import page_of
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +135,7 @@ def copy(
 
 def _enqueue(task: Task, run: Run) -> Task:
     Task.enqueue(task, queue_name=run.queues.controller)
-    log.info("enqueued on %s: %s", run.queues.controller, task.get_output_log_web_page())
+    log.info("enqueued on %s: %s", run.queues.controller, page_of(task))
     return task
 
 

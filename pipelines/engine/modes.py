@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from components.runtime.schema import BadInput
 from components.runtime.source import ROOT
 from pipelines.engine import fingerprint
-from pipelines.engine.command import use_sdk_settings
+from pipelines.engine.command import tell_interruption, use_sdk_settings
 from pipelines.engine.parameters import Run, dotted
 from pipelines.engine.pipeline import Pipeline
 from pipelines.engine.run_records import keep_task
@@ -99,6 +99,8 @@ def _local(pipeline: Pipeline, config: Any, folder: Path) -> float | None:
     PipelineDecorator.run_locally()
     try:
         return server.run_controller(pipeline, config, folder)
+    except KeyboardInterrupt as error:
+        server.abort(tell_interruption(error))
     except (BadInput, server.StepFailed) as error:
         server.mark_failed(error)
         if isinstance(error, BadInput):

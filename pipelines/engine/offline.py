@@ -15,11 +15,9 @@ from components.runtime.locks import locked
 from components.runtime.schema import BadInput
 from pipelines.engine.fingerprint import Dependencies, Record, Records
 from pipelines.engine.pipeline import Pipeline, Stage
-from pipelines.engine.steps import Steps
+from pipelines.engine.steps import PAGE, Steps
 
 log = logging.getLogger(__name__)
-
-PAGE = "report.html"  # of a run's folder: what a person opens
 
 
 class OfflineSteps(Steps):
@@ -79,8 +77,7 @@ class OfflineSteps(Steps):
             (self.folder / PAGE).write_text(_pointer(places), encoding="utf-8")
         for line in lines:
             log.info(line)
-        if told := self.pipeline.headline(self.result):
-            log.info("%s; report: %s", told, os.path.relpath(self.folder / PAGE))
+        self.tell_result()
 
 
 def _pointer(places: dict[str, str]) -> str:

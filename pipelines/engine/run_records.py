@@ -39,4 +39,10 @@ OmegaConf.register_new_resolver("new_folder", new_folder, use_cache=True, replac
 
 def keep_task(task: Any, folder: Path) -> None:
     """Write down which task a run is on the server."""
-    write_json(folder / TASK, {"id": task.id, "page": task.get_output_log_web_page()})
+    write_json(folder / TASK, {"id": task.id, "page": page_of(task)})
+
+
+def page_of(run: Any) -> str:
+    """Where the web UI shows a run with its graph, under PIPELINES; not its task's console."""
+    host = run.get_output_log_web_page().partition("/projects/")[0]
+    return f"{host}/pipelines/{run.project}/experiments/{run.id}"

@@ -5,23 +5,28 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import signal
+import subprocess
+import sys
 import time
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import requests
 from clearml import PipelineDecorator, Task
 from clearml.automation.job import ClearmlJob, LocalClearmlJob
 from clearml.backend_api import Session
-from clearml.backend_api.session.defs import MissingConfigError
+from clearml.backend_api.session.defs import ENV_HOST, MissingConfigError
 from clearml.backend_api.session.session import LoginError
 from clearml.backend_interface.session import SendError
+from clearml.config import config_obj
 
 from components.runtime import reporting
+from components.runtime.files import copy
 from components.runtime.schema import BadInput
-from components.runtime.step import BAD_INPUT, DEPENDENCIES
+from components.runtime.step import BAD_INPUT, DEPENDENCIES, end_as_aborted
 from components.runtime.stores import MODEL, steps_project
 from components.runtime.stores.server_store import ServerStore
 from pipelines.engine import single_flight
@@ -29,8 +34,8 @@ from pipelines.engine.controller import clearml_pipeline
 from pipelines.engine.fingerprint import Dependencies, Record, reasons
 from pipelines.engine.parts import COUNT, make_parts
 from pipelines.engine.pipeline import Pipeline, Stage
-from pipelines.engine.run_records import keep_task
-from pipelines.engine.steps import StepFailed, Steps
+from pipelines.engine.run_records import keep_task, page_of
+from pipelines.engine.steps import PAGE, StepFailed, Steps
 from pipelines.engine.time_limits import exceeded, set_time_limits
 
 log = logging.getLogger(__name__)
@@ -43,6 +48,11 @@ NEAREST = 50  # how many earlier steps are compared to say why one runs
 def check_connection() -> None:
     """`BadInput` unless there are credentials, and a server that answers and takes them."""
     remedy = "run clearml-init, or set CLEARML_CONFIG_FILE"
+    if not (ENV_HOST.get() or config_obj.get("api.api_server", None)):
+        raise BadInput(
+            f"no ClearML server is configured here: {remedy} to a clearml.conf; "
+            "without a server, leave run=offline"
+        )
     host = Session.get_api_server_host()
     try:
         requests.get(f"{host}/debug.ping", timeout=10)
@@ -81,11 +91,31 @@ def run_controller(pipeline: Pipeline, config: Any, folder: Path) -> float | Non
     return made[0].result.get(pipeline.objective)
 
 
-def mark_failed(error: Exception) -> None:
-    """Show on the page of this process's controller, if it came to be, why it failed."""
+def _own_controller() -> Task | None:
+    """The task of this process's controller, if it came to be."""
     # Not `Task.current_task()`: ClearML has closed it by now, with a message of its own.
-    if pipeline := PipelineDecorator.get_current_pipeline():
-        controller = Task.get_task(task_id=pipeline.id)
+    pipeline = PipelineDecorator.get_current_pipeline()
+    return Task.get_task(task_id=pipeline.id) if pipeline else None
+
+
+def abort(code: int) -> NoReturn:
+    """End the steps of this process's run and the run itself as aborted, to be gone on with."""
+    controller = _own_controller()
+    if controller is None:
+        sys.exit(code)
+    for node in PipelineDecorator.get_current_pipeline().get_pipeline_dag().values():
+        if process := getattr(node.job, "_job_process", None):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5)  # Ctrl-C in a terminal reaches it, too; `kill` does not
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOPPING_SECONDS)
+    end_as_aborted(controller, code)
+
+
+def mark_failed(error: Exception) -> None:
+    """Show on the controller's page why the run failed."""
+    if controller := _own_controller():
         reason = BAD_INPUT if isinstance(error, BadInput) else "step failed"
         controller.mark_failed(status_reason=reason, status_message=str(error), force=True)
 
@@ -201,8 +231,14 @@ class ServerSteps(Steps):
             "stages", "why", table_plot=[["stage", "why it ran", "seconds"], *rows], iteration=0
         )
         for name, reference in self.references.items():
-            self.pipeline.stages[name].report(logger, self.store.fetch(reference))
-            if self.pipeline.stages[name].given_by == MODEL:
+            stage, made = self.pipeline.stages[name], self.store.fetch(reference)
+            stage.report(logger, made)
+            for file, delivered in stage.delivers.items():
+                if self.run.mode == "local":
+                    copy(made / file, self.folder / delivered)
+                if delivered == PAGE:
+                    self.controller.upload_artifact(PAGE, made / file)
+            if stage.given_by == MODEL:
                 self.controller.set_input_model(
                     model_id=reference,
                     name=MODEL,
@@ -211,6 +247,8 @@ class ServerSteps(Steps):
                 )
         if "decision" in self.result:
             self.controller.upload_artifact("decision", self.result["decision"])
+        self.tell_result()
+        log.info("page       %s", page_of(self.controller))
 
     def _cache_key(self, step: dict[str, Any]) -> dict[str, Any]:
         """What ClearML hashes of a step: our fingerprint, not commit, branch and repository.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os.path
 import time
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
@@ -19,6 +20,7 @@ from pipelines.engine.run_records import RESULT, STAGES
 
 log = logging.getLogger(__name__)
 
+PAGE = "report.html"  # of a run's folder: what a person opens
 UNKNOWN = "?"  # in a plan: the output of a stage that would run
 
 
@@ -76,6 +78,12 @@ class Steps(ABC):
             self.result |= stage.figures(self.store.fetch(reference))
         write_json(self.folder / RESULT, self.result)
         self.finish()
+
+    def tell_result(self) -> None:
+        """Say the figures that the run is about, and where its report is if that is here."""
+        if told := self.pipeline.headline(self.result):
+            page = self.folder / PAGE
+            log.info("%s", f"{told}; report: {os.path.relpath(page)}" if page.exists() else told)
 
     def plan(self) -> None:
         """Tell which stages would be reused, without running any."""

@@ -17,6 +17,7 @@ from components.runtime.schema import BadInput
 from components.runtime.stores import steps_project
 from pipelines.engine import enqueue
 from pipelines.engine.pipeline import Pipeline
+from pipelines.engine.run_records import page_of
 from pipelines.retraining.hook import Hook
 
 log = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ class Retraining:
                 log.warning("%s", reason)
                 self._hook.send({"event": "not started", "text": reason, **about})
             return None
-        page = run.get_output_log_web_page()
+        page = page_of(run)
         text = f"{why}: started {page}"
         log.info("%s", text)
         self._hook.send({"event": "started", "text": text, "run": run.id, "page": page, **about})
@@ -166,7 +167,7 @@ class Retraining:
         run = Task.get_task(task_id=run_id)
         decision = run.artifacts.get("decision")
         decision = decision.get() if decision else {}
-        page = run.get_output_log_web_page()
+        page = page_of(run)
         words = decision.get("reason") or run.data.status_message or "no decision of the gate"
         text = f"run {run.status}: {words}: {page}"
         run.add_tags([REPORTED])

@@ -39,11 +39,13 @@ class ClearML:
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the entry with this project and these queues."""
+        return self.checkout.run(*self.arguments(*arguments), **self.environment | environment)
+
+    def arguments(self, *more: str) -> list[str]:
+        """What every run of the entry is given, and more."""
         queues = [f"run.queues.{stage}={self.queues['steps']}" for stage in STAGES]
         mine = [f"run.project={self.name}", f"run.queues.controller={self.queues['controller']}"]
-        return self.checkout.run(
-            *TINY, *mine, *queues, *arguments, **self.environment | environment
-        )
+        return [*TINY, *mine, *queues, *more]
 
     def api(self, name: str, /, **data: Any) -> dict[str, Any]:
         """Call the server's API; what it answers."""

@@ -7,13 +7,17 @@ run finds what the earlier ones made.
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
 import pytest
 
-from tests.checkout import Checkout
+from tests.checkout import ENTRY, Checkout
 from tests.e2e.conftest import STAGES, TINY, ClearML
 
 
@@ -162,6 +166,29 @@ def test_an_abort_stops_the_step_and_the_run(clearml: ClearML, queued: str) -> N
     clearml.api("tasks.stop", task=run, include_pipeline_steps=True)
     assert clearml.finished(run, seconds=60)["status"] == "stopped"
     assert clearml.finished(step, seconds=60)["status"] == "stopped"
+
+
+def test_an_interrupted_local_run_is_aborted_with_its_step(clearml: ClearML, local: str) -> None:
+    running = subprocess.Popen(
+        [sys.executable, ENTRY, *clearml.arguments("run=local", "train.epochs=2000")],
+        cwd=clearml.checkout.root,
+        env=os.environ | clearml.environment | {"PYTHONPATH": str(clearml.checkout.root)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in running.stdout:
+        if line.startswith("epoch 2/"):
+            break
+    running.send_signal(signal.SIGINT)  # to the run alone, as `kill -INT` does
+    _, told = running.communicate(timeout=90)
+    assert running.returncode == 130
+    assert "Traceback" not in told
+    assert told.splitlines()[-1] == "interrupted"
+    run = clearml.controllers()[0]
+    step = clearml.steps(run["id"])["train"]
+    ends = [(one["status"], one["status_message"]) for one in (run, step)]
+    assert ends == [("stopped", "interrupted")] * 2
 
 
 def test_an_earlier_run_is_rerun_from_the_command_line(clearml: ClearML, queued: str) -> None:
