@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,8 +69,11 @@ class Store(Protocol):
     def publish(self, folder: Path, artifact: Artifact) -> str:
         """Keep a folder for good, unless this version is kept already; its reference."""
 
-    def fetch(self, reference: str) -> Path:
-        """The folder behind a reference, each file as it was published; else `BadInput`."""
+    def fetch(self, reference: str, files: Collection[str] = ()) -> Path:
+        """The folder behind a reference, each file as it was published; else `BadInput`.
+
+        Other files than those named, if any are, may be missing in it.
+        """
 
     def fetch_weights(self, reference: str) -> Path:
         """The file with the weights of a model."""

@@ -6,7 +6,7 @@ import contextlib
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +81,8 @@ class LocalStore:
         with path.open("a", encoding="utf-8") as file:
             file.write(f"{reference}\n")
 
-    def fetch(self, reference: str) -> Path:
-        """The folder behind a reference, checked against its seal."""
+    def fetch(self, reference: str, files: Collection[str] = ()) -> Path:
+        """The folder behind a reference, checked against its seal, whichever `files` are wanted."""
         folder = self._folder(reference)
         if file := self._altered(reference):
             raise BadInput(
