@@ -55,7 +55,9 @@ class Finding(NamedTuple):
 
 def suffix_of(path: str) -> str:
     """All that counts of a file's name."""
-    return Path(path).suffix.lower()
+    name = path.rpartition("/")[2]
+    place = name.rfind(".")
+    return name[place:].lower() if 0 < place < len(name) - 1 else ""
 
 
 def examine_all(
