@@ -43,7 +43,8 @@ def _source(settings: Ingest, store: Store) -> dict[str, str]:
     from components.ingest import sources
     from components.runtime import storage
 
-    found = {"images of the source": str(sources.fingerprint(settings, store.identify_dataset))}
+    content = sources.fingerprint(settings, store.identify_dataset, store.scratch)
+    found = {"images of the source": str(content)}
     if storage.is_local() and (folder := sources.folder_of(settings)):
         found["folder of the source"] = str(folder)
     return found
@@ -124,6 +125,7 @@ STAGES = (
         meant=_own_photos,
         closing=_left_out,
         outside=_source,
+        in_pieces=True,
     ),
     Stage(
         "preprocess",
@@ -131,6 +133,7 @@ STAGES = (
         given_by="dataset",
         published_as="datasets/processed-",
         delivers={"images.csv": "manifest.csv"},
+        in_pieces=True,
         in_parts=True,
     ),
     Stage(

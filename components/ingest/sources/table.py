@@ -22,7 +22,6 @@ from components.ingest.sources.kind import (
     hash_of,
     notes_on,
 )
-from components.runtime.files import file_hash
 from components.runtime.spreadsheet import original
 
 SEPARATORS = ",;\t|"
@@ -63,7 +62,7 @@ class Table(Kind):
     def images(self) -> Images:
         """Where the images are."""
         images = self.settings.images or str(self.local().parent)
-        return Images(replace(self.settings, images=images))
+        return Images(replace(self.settings, images=images), self.scratch)
 
     def open(self, resolve: Resolve | None) -> Source:
         """All images, whether the table names them or not."""
@@ -76,7 +75,7 @@ class Table(Kind):
     def identity(self, identify: Identify | None) -> str | None:
         """Of the table and the images; None when these are not here yet."""
         content = self.images().identity(identify)
-        return hash_of(file_hash(self.local()), content) if content else None
+        return hash_of(self.file_hash(self.local()), content) if content else None
 
     def label(self, source: Source) -> Labelled:
         """Each row is a file."""

@@ -65,6 +65,8 @@ class Store(Protocol):
     """Publishes what a step made, and hands it to others by reference, checked."""
 
     champions: Champions
+    scratch: Path
+    """A folder of this machine for what need not be kept."""
 
     def publish(self, folder: Path, artifact: Artifact) -> str:
         """Keep a folder for good, unless this version is kept already; its reference."""

@@ -28,6 +28,7 @@ class LocalStore:
         self.outputs = outputs
         self.temporary = outputs / "tmp"
         self.locks = outputs / "locks"
+        self.scratch = outputs / "cache"
         self.champions = LocalChampions(outputs / "champion.json", self.is_intact, self._content)
 
     @contextlib.contextmanager

@@ -60,6 +60,7 @@ class ServerStore:
         # Without the part where ClearML keeps the steps, which the user does not know.
         self.project = project or self.task.get_project_name().partition(STEPS)[0]
         self.champions = ServerChampions(self.project)
+        self.scratch = Path(get_cache_dir())
         self._reported: int | None = None  # the last epoch on the task's curves at the start
 
     def publish(self, folder: Path, artifact: Artifact) -> str:
