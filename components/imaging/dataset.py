@@ -19,6 +19,7 @@ from components.runtime.files import read_below
 from components.runtime.schema import parameters_of
 from components.runtime.spreadsheet import Table, original
 
+TABLES = ("dataset.json", "images.csv")  # what `load_info` and `load_images` need of a dataset
 SPLITS = ("train", "validation", "test")
 FINE, REPAIRED, LEFT_OUT = "fine", "repaired", "left_out"
 

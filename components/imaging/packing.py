@@ -134,24 +134,26 @@ class ShardWriter(contextlib.AbstractContextManager):
         """Copy the shards of `earlier` that are worth it, whole.
 
         Not those of which little is needed, or which hold more than they may; and if there were too
-        many, none that is less than half full.
+        many, none that is less than half full. None of parts, so that these don't show in the end.
         """
         shards: dict[str, dict[str, Image]] = defaultdict(dict)
         for key, (_, image) in self._earlier.items():
             shards[image.shard][key] = image
         places = {image.shard: folder for folder, image in self._earlier.values()}
+        infos = {folder: load_info(folder) for folder in set(places.values())}
         full = {}
         for name, live in shards.items():
+            if infos[places[name]]["kind"] == "part":
+                continue
             used = sum(BLOCK + image.size + -image.size % BLOCK for image in live.values())
             if len(live) <= self._most and used >= LIVE * _size(places[name], name):
                 full[name] = max(len(live) / self._most, used / self._full)
         if len(full) > MORE_SHARDS * sum(full.values()) + SPARE_SHARDS:
             full = {name: share for name, share in full.items() if share >= 0.5}
-        infos = {folder: load_info(folder)["files"] for folder in set(places.values())}
         for name in full:
             self._folder.mkdir(exist_ok=True)
             shutil.copyfile(places[name] / "shards" / name, self._folder / name)
-            self.files[name] = infos[places[name]][name]
+            self.files[name] = infos[places[name]]["files"][name]
             self.places |= {
                 key: (name, image.offset, image.size) for key, image in shards[name].items()
             }

@@ -8,7 +8,7 @@ import itertools
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ from components.runtime.schema import BadInput
 
 logger = logging.getLogger(__name__)
 
+Bring = Callable[[Collection[str]], Any]
+
 
 def pieces_of(settings: Preprocess, code: str) -> str:
     """`Artifact.pieces` of a processed dataset."""
@@ -54,10 +56,12 @@ def build_dataset(
     settings: Preprocess,
     earlier: Iterable[Path] = (),
     parts: Sequence[Path] = (),
+    bring: Bring = lambda files: None,
 ) -> dict[str, Any]:
     """Turn the raw dataset in `raw` into a processed one in `folder`; what `dataset.json` says.
 
     Pictures that `parts` of it or `earlier` datasets of the same recipe hold are not made again.
+    `bring` is asked for those files of `raw` that are needed beside its tables.
     BadInput when a split that was asked for gets no image.
     """
     raw_info = _raw_info(raw)
@@ -69,7 +73,7 @@ def build_dataset(
             raise BadInput(f"{part}: the parts come from different datasets or parameters")
         pictures |= pictures_in(part, wanted)
     pictures |= look_into(earlier, wanted - pictures.keys(), pictures_in)
-    images, files = _pack(raw, folder, kept, settings, pictures)
+    images, files = _pack(raw, folder, kept, settings, pictures, bring)
     about = {
         "kind": "processed",
         "name": raw_info["name"],
@@ -90,15 +94,20 @@ def build_part(
     part: int,
     parts: int,
     earlier: Iterable[Path] = (),
+    bring: Bring = lambda files: None,
 ) -> None:
-    """Make what part number `part` of `parts` has to make of the pictures, for `build_dataset`."""
+    """Make what part number `part` of `parts` has to make of the pictures, for `build_dataset`.
+
+    That is those which lie together in `raw`, so that it is asked for few of its files.
+    """
     raw_info = _raw_info(raw)
-    planned = _files(_plan(raw, settings)[0], settings.images_per_file)[part::parts]
-    share = [image for images in planned for image in images]
+    kept = sorted(_plan(raw, settings)[0], key=lambda image: (image.shard, image.offset))
+    share = kept[len(kept) * part // parts : len(kept) * (part + 1) // parts]
+    share.sort(key=_order)
     wanted = {image.sha256 for image in share}
     there = look_into(earlier, wanted, pictures_in)
     share = [image for image in share if image.sha256 not in there]
-    images, files = _pack(raw, folder, share, settings, {})
+    images, files = _pack(raw, folder, share, settings, {}, bring)
     save_images(folder, images, "processed")
     save_info(folder, {"kind": "part", "files": files, **_made_of(raw_info, settings)})
 
@@ -155,13 +164,20 @@ def _files(images: list[Image], images_per_file: int) -> list[list[Image]]:
 
 
 def _pack(
-    raw: Path, folder: Path, images: list[Image], settings: Preprocess, pictures: Pictures
+    raw: Path,
+    folder: Path,
+    images: list[Image],
+    settings: Preprocess,
+    pictures: Pictures,
+    bring: Bring,
 ) -> tuple[list[Image], dict[str, str]]:
     """Process images into tar files: their rows, and the files' sha256.
 
     `BadInput` for an image that ingest let pass and that can't be read: its loss would be kept.
     """
     todo = [image for image in images if image.sha256 not in pictures]
+    if shards := {f"shards/{image.shard}" for image in todo if image.shard}:
+        bring(shards)
     workers = count_workers(settings.workers, map(_size, todo))
     function = functools.partial(process_images, raw, settings)
     chunks = map_ordered(function, chunked(todo, _size), workers)

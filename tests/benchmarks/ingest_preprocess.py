@@ -108,7 +108,9 @@ def measure(what: str, folder: Path) -> dict[str, float]:
                 size = SMALL_SIZE if what == "both-small" else SIZE
                 build_dataset(raw, done, dataclasses.replace(SETTINGS, image_size=size))
                 times["preprocess"] = time.perf_counter() - middle
-    times["total"] = sum(times.values()) if what in ("folder", "archive") else time.perf_counter() - start
+    times["total"] = (
+        sum(times.values()) if what in ("folder", "archive") else time.perf_counter() - start
+    )
     return times
 
 

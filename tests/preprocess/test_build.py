@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import shutil
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image as Pillow
 
-from components.imaging.dataset import LEFT_OUT, ShardReader, load_images, load_info
+from components.imaging.dataset import LEFT_OUT, TABLES, ShardReader, load_images, load_info
+from components.ingest import audit
 from components.ingest.audit import build_raw_dataset
 from components.preprocess.build import build_dataset, build_part
 from components.runtime import parallel
@@ -109,6 +111,49 @@ def test_merged_parts_are_the_single_run(raw: Path, parts: int) -> None:
     images = [len(load_images(folder)) for folder in folders]
     assert sum(images) == len(load_images(single))
     assert parts == 20 or min(images) > 0
+
+
+def test_each_part_asks_for_the_shards_that_it_works_on_and_what_merges_them_for_none(
+    raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a server, where a raw dataset is packed and comes file by file."""
+    monkeypatch.setattr(audit, "IMAGES_PER_FILE", 8)
+    packed, fetched, settings = raw.parent / "packed", raw.parent / "fetched", preprocess_settings()
+    packed.mkdir()
+    build_raw_dataset(ingest_settings(path=raw.parent / "photos"), packed, pack=True)
+    brought: list[int] = []
+
+    def bring(names: Collection[str]) -> None:
+        for name in names:
+            shutil.copyfile(packed / name, fetched / name)
+            brought.append((packed / name).stat().st_size)
+
+    def forget() -> None:
+        brought.clear()
+        shutil.rmtree(fetched, ignore_errors=True)
+        (fetched / "shards").mkdir(parents=True)
+        for name in TABLES:
+            shutil.copyfile(packed / name, fetched / name)
+
+    parts = [raw.parent / f"part{number}" for number in range(4)]
+    whole = sum(file.stat().st_size for file in packed.glob("shards/*"))
+    for number, part in enumerate(parts):
+        part.mkdir()
+        forget()
+        build_part(fetched, part, settings, number, 4, bring=bring)
+        assert 0 < sum(brought) < 0.4 * whole  # a quarter, and the rest of a shard at either end
+    forget()
+    (raw.parent / "merged").mkdir()
+    build_dataset(fetched, raw.parent / "merged", settings, parts=parts, bring=bring)
+    assert brought == []
+    (raw.parent / "whole").mkdir()
+    build_dataset(packed, raw.parent / "whole", settings)
+    assert contents(raw.parent / "merged") == contents(raw.parent / "whole")
+    forget()
+    (raw.parent / "mended").mkdir()
+    build_dataset(fetched, raw.parent / "mended", settings, parts=parts[1:], bring=bring)
+    assert 0 < sum(brought) < 0.4 * whole  # a part that is missing is made
+    assert contents(raw.parent / "mended") == contents(raw.parent / "whole")
 
 
 def test_parts_of_different_datasets_do_not_merge(raw: Path) -> None:

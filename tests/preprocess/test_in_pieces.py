@@ -6,7 +6,6 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,13 @@ from components.runtime import hashes
 from components.runtime.files import CHECKED, SEAL
 from components.runtime.schema import BadInput
 from components.runtime.stores.local_store import LocalStore
-from tests.ingest.builders import contents, encoded, fill, ingest_settings, photo, preprocess_settings
+from tests.ingest.builders import (
+    contents,
+    encoded,
+    ingest_settings,
+    photo,
+    preprocess_settings,
+)
 
 CODE = "c" * 16
 PLACES = st.integers(0, 99)
@@ -190,8 +195,8 @@ class Photos(RuleBasedStateMachine):
     def damage_what_is_kept(self, place: int, cut: bool) -> None:
         """A shard, a table, what was found out, or the hashes, at the same time stamp."""
         paths = [path for path in self.store.outputs.rglob("*") if path.is_file()]
-        kept = [path for path in sorted(paths) if path.name != CHECKED and "/tmp/" not in str(path)
-                and path.suffix in (".tar", ".csv", ".json") or path.parent.name == "hashes"]  # fmt: skip
+        kept = [path for path in sorted(paths) if (path.name != CHECKED and "/tmp/" not in str(path)
+                and path.suffix in (".tar", ".csv", ".json")) or path.parent.name == "hashes"]  # fmt: skip
         if kept:
             path = kept[place % len(kept)]
             before, data = path.stat(), path.read_bytes()

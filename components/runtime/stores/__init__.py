@@ -83,7 +83,7 @@ class Store(Protocol):
     def identity(self, reference: str) -> Identity:
         """What a published thing is, without fetching it; `BadInput` when there is none."""
 
-    def with_pieces(self, pieces: str) -> Iterator[Path]:
+    def with_pieces(self, pieces: str, files: Collection[str] = ()) -> Iterator[Path]:
         """Folders of earlier publications with these pieces, fetched one by one, newest first."""
 
     def latest(self, kind: str) -> str | None:

@@ -122,7 +122,7 @@ class LocalStore:
         for reference in references:
             shutil.rmtree(self._folder(reference), ignore_errors=True)
 
-    def with_pieces(self, pieces: str) -> Iterator[Path]:
+    def with_pieces(self, pieces: str, files: Collection[str] = ()) -> Iterator[Path]:
         """Folders of earlier publications with these pieces, each whole, the newest first."""
         log = f"pieces/{pieces}.txt"
         for reference in dict.fromkeys(self._published("", log)) if pieces else ():

@@ -169,7 +169,7 @@ class ServerStore:
         except (ValueError, AttributeError):  # 2.1.12 raises the latter where there is no such id
             raise BadInput(f"{reference}: no such model on the server") from None
 
-    def with_pieces(self, pieces: str) -> Iterator[Path]:
+    def with_pieces(self, pieces: str, files: Collection[str] = ()) -> Iterator[Path]:
         """Folders of earlier publications with these pieces, each whole, the newest first.
 
         They are of this project: those of others may not be for everyone who runs this one.
@@ -181,7 +181,7 @@ class ServerStore:
         found = Task.query_tasks(task_filter=FINISHED | wanted) if inside else ()
         for reference in found:
             with contextlib.suppress(BadInput, OSError, ValueError):  # its files are gone
-                yield self.fetch(reference)
+                yield self.fetch(reference, files)
 
     def latest(self, kind: str) -> str | None:
         """The newest model of the pipeline; its datasets are found by their steps."""

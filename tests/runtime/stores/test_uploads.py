@@ -309,12 +309,14 @@ def test_publications_with_the_same_pieces_are_found_in_this_project(
             made = Path(tempfile.mkdtemp(dir=folder))
             (made / "a.txt").write_text(name)
             return store.publish(made, Artifact("files", content=name, pieces=key))
-        Task.current_task().move_to_project(new_project_name=f"{store.project}/.pipelines/pets")
+        inside = f"{store.project}/.pipelines/pets"
+        store.task = Task.create(project_name=inside, task_name="step")
         old = publish(build({0: 100}, "old"), pieces="k" * 16)
         new = publish(build({0: 100}, "new"), pieces="k" * 16)
         other = publish(build({0: 100}, "other"), pieces="l" * 16)
         step = files("k" * 16, "step")
-        Task.current_task().mark_completed(force=True)
+        store.task.mark_started()
+        store.task.mark_completed()
         store.project += "-other"
         elsewhere = publish(build({0: 100}, "elsewhere"), pieces="k" * 16)
         store.project = store.project.removesuffix("-other")
