@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from components.evaluate.parameters import Evaluate
-from components.ingest.parameters import Ingest
+from components.ingest.parameters import BUCKETS, Ingest
 from components.preprocess.parameters import Preprocess
 from components.runtime.files import read_json
 from components.runtime.schema import BadInput
@@ -29,11 +29,12 @@ def _own_photos(settings: Ingest) -> Ingest:
         return settings
     path = os.path.expanduser(settings.path)  # noqa: PTH111
     ending = os.path.splitext(path)[1].lower()  # noqa: PTH122
+    web = "://" in path and not path.lower().startswith(BUCKETS)
     source = "folder"
     if not os.path.isdir(path):  # noqa: PTH112
         if ending in TABLES:
             source = "table"
-        elif "://" in path or ending in ARCHIVES or os.path.isfile(path):  # noqa: PTH113
+        elif web or ending in ARCHIVES or os.path.isfile(path):  # noqa: PTH113
             source = "archive"
     return replace(settings, source=source)
 

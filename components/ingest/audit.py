@@ -80,7 +80,7 @@ def build_raw_dataset(
     """
     source = open_source(settings, resolve, scratch)
     source = replace(source, files=sorted(source.files, key=lambda file: file.place))
-    known, pictures = _known(source, earlier, pack or source.root is None)
+    known, pictures = _known(source, earlier, pack or not source.stays)
     with ShardWriter(
         folder, IMAGES_PER_FILE, bytes_per_file=BYTES_PER_FILE, earlier=pictures
     ) as writer:

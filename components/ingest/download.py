@@ -18,7 +18,7 @@ import urllib3
 from requests.models import REDIRECT_STATI
 from requests.utils import get_auth_from_url
 
-from components.ingest.parameters import Ingest
+from components.ingest.parameters import BUCKETS, Ingest
 from components.runtime.files import file_hash
 from components.runtime.locks import locked
 from components.runtime.progress import progress
@@ -60,12 +60,17 @@ def is_address(path: str) -> bool:
     return path.lower().startswith(("http://", "https://"))
 
 
+def is_bucket(path: str) -> bool:
+    """Whether it is in an object storage."""
+    return path.lower().startswith(BUCKETS)
+
+
 def shown(path: str) -> str:
     """What may be printed of a path: of an address, nothing that may be secret in it.
 
     That is the user, the password and the values of the query, which often are a key.
     """
-    if not is_address(path):
+    if not (is_address(path) or is_bucket(path)):
         return path
     scheme, _, rest = path.partition("://")
     place, mark, _ = rest.partition("#")[0].partition("?")

@@ -7,13 +7,14 @@ import hashlib
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 from components.imaging.walk import set_aside, visible, walk
 from components.ingest import archives
-from components.ingest.download import cached_path, download, is_address, shown
+from components.ingest.buckets import Bucket
+from components.ingest.download import cached_path, download, is_address, is_bucket, shown
 from components.ingest.layout import Asked, File, Labels, empty_classes, find_labels
 from components.ingest.naming import listed
 from components.ingest.parameters import Ingest
@@ -38,6 +39,7 @@ class Source:
     empty: list[str]  # folders without a file
     notes: list[str]  # what was set aside, what is empty, and such
     known: Hashes  # of the files, by their names
+    stays: bool = True  # where it is now; else its files are packed
 
     def contents(self, files: list[File] | None = None) -> Iterator[tuple[File, bytes]]:
         """Files with their bytes, read one after the other; those with a problem have none."""
@@ -116,22 +118,37 @@ class Kind:
         if self._is_remote():
             return download(self.path(), self.settings)
         path, checksum = Path(self.path()).expanduser().absolute(), self.settings.sha256
+        if is_bucket(self.path()):
+            path = self._bucket().mirror()
         try:
             found = "folder" if path.is_dir() else "file" if path.is_file() else ""
-            if not found:
-                raise self.asked.refusal(f"there is no such {self.takes[0]}")
-            if found not in self.takes:
-                archive = "a file; for a zip or tar archive choose ingest=archive"
-                folder = "a folder; choose ingest=folder"
-                raise self.asked.refusal(f"it is {archive if found == 'file' else folder}")
+            self._check(found)
             if found == "file" and checksum and self.file_hash(path) != checksum.lower():
                 raise self.asked.refusal(f"its checksum is not ingest.sha256={checksum}")
         except OSError as error:  # too long a name, a folder above that is locked, not readable
             raise self.asked.refusal(str(error.strerror)) from error
         return path
 
+    def _check(self, found: str) -> None:
+        """BadInput unless it is what this kind takes."""
+        if not found:
+            raise self.asked.refusal(f"there is no such {self.takes[0]}")
+        if found not in self.takes:
+            archive = "a file; for a zip or tar archive choose ingest=archive"
+            folder = "a folder; choose ingest=folder"
+            raise self.asked.refusal(f"it is {archive if found == 'file' else folder}")
+
+    def _bucket(self) -> Bucket:
+        """What is in a bucket at that address."""
+        bucket = Bucket(self.path(), self.settings, self.asked.refusal)
+        self._check("file" if bucket.is_file else "folder")
+        return bucket
+
     def open(self, resolve: Resolve | None) -> Source:
         """All its files, without labels; `resolve` finds ClearML datasets."""
+        if is_bucket(self.path()) and not (bucket := self._bucket()).is_file:
+            source = self.in_folder(bucket.mirror(), bucket.name)
+            return replace(source, files=source.files + bucket.left_out, stays=False)
         path = self.local()
         return self.in_folder(path, path.name) if path.is_dir() else self._in_archive(path)
 
@@ -145,7 +162,7 @@ class Kind:
 
     def folder(self) -> Path | None:
         """Where its files stay; None when they are copied."""
-        if "folder" not in self.takes or self._is_remote():
+        if "folder" not in self.takes or self._is_remote() or is_bucket(self.path()):
             return None
         path = self.local()
         return path if path.is_dir() else None
@@ -155,6 +172,8 @@ class Kind:
 
         `identify` tells the ids of ClearML datasets.
         """
+        if is_bucket(self.path()):
+            return hash_of(*(str(text) for one in self._bucket().objects for text in one[:3]))
         if self._is_remote():
             if self.settings.sha256:
                 return hash_of(self.path(), self.settings.sha256)
@@ -188,7 +207,8 @@ class Kind:
         name = path.name.split("--", 1)[-1]  # without the prefix that the download gave it
         for suffix in (".gz", ".bz2", ".xz", ".tgz", ".tar", ".zip"):
             name = name.removesuffix(suffix)
-        return Source(name, self.asked.told, None, path, files, sorted(aside), [], [], known)
+        aside = sorted(aside)
+        return Source(name, self.asked.told, None, path, files, aside, [], [], known, stays=False)
 
     def _is_remote(self) -> bool:
         return "file" in self.takes and is_address(self.path())
