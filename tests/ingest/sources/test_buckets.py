@@ -48,7 +48,6 @@ class S3:
         self.monkeypatch.setattr(configs, "_buckets", [config])
         self.monkeypatch.setattr(configs, "_prefixes", None)
         self.monkeypatch.setattr(StorageHelper, "_helpers", {})
-        self.monkeypatch.setattr(buckets, "DRIVERS", dict(buckets.DRIVERS))
 
     def put(self, files: dict[str, bytes]) -> None:
         for name, data in files.items():
