@@ -1,22 +1,19 @@
-"""Folders and files in object storages: s3://, gs:// and azure://, by way of ClearML.
-
-Its configuration has the credentials (such as `sdk.aws.s3` in clearml.conf), or the environment.
-"""
+"""Sources in a bucket: what is there is mirrored on this machine."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import logging
 import os
 from collections.abc import Callable
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from components.ingest.download import cached_path, shown
 from components.ingest.layout import File
 from components.ingest.parameters import Ingest
+from components.runtime.buckets import Object, fetch, listing
 from components.runtime.files import as_text, below, read_json, write_json
 from components.runtime.locks import locked
 from components.runtime.progress import progress
@@ -24,27 +21,8 @@ from components.runtime.schema import BadInput
 
 logger = logging.getLogger(__name__)
 
-DRIVERS = {"s3": "boto3", "gs": "google.cloud.storage", "azure": "azure.storage.blob"}
-SECTIONS = {"s3": "aws.s3", "gs": "google.storage", "azure": "azure.storage"}
-MEANINGS = {
-    "there is no such bucket": ("NoSuchBucket", "NotFound", "ContainerNotFound"),
-    "there are no credentials": ("NoCredentialsError", "DefaultCredentialsError"),
-    "the credentials are not accepted": (
-        *("AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch"),
-        *("AuthenticationFailed", "ClientAuthenticationError"),
-    ),
-}
 THREADS = 16  # downloads at a time, which mostly wait
 FAILED = "cannot be fetched"
-
-
-class Object(NamedTuple):
-    """A file in a bucket."""
-
-    name: str  # below the folder that was asked for
-    size: int  # bytes
-    mark: str  # changes with the bytes, as far as the storage tells
-    key: str  # its name in the bucket
 
 
 class Bucket:
@@ -56,20 +34,10 @@ class Bucket:
         self.name = shown(address).rstrip("/").rpartition("/")[2]
         self.left_out: list[File] = []
         """Files that are not fetched, with the reason."""
-        scheme = address.partition("://")[0].lower()
         try:
-            importlib.import_module(DRIVERS[scheme])
-        except ImportError:
-            package = f"pip install 'clearml[{scheme}]'"
-            raise refusal(f"needs {DRIVERS[scheme]} where ingest runs: {package}") from None
-        try:
-            found = self._list()
-        except Exception as error:  # each storage has its own; their texts may have keys in them
-            code = _code(error)
-            known = (meaning for meaning, codes in MEANINGS.items() if code in codes)
-            meaning = next(known, "the storage can't be read")
-            hint = f"{code}; see sdk.{SECTIONS[scheme]} in clearml.conf"
-            raise refusal(f"{meaning} ({hint})") from None
+            found = listing(address)
+        except LookupError as error:
+            raise refusal(str(error)) from None
         inside = [one for one in found if one.name]
         self.is_file = bool(found) and not inside
         self.objects = inside or [found[0]._replace(name=self.name)] if found else []
@@ -77,24 +45,6 @@ class Bucket:
             raise refusal("there is nothing of that name in the bucket")
         if len(inside) > settings.max_files:
             raise refusal(f"has more than ingest.max_files={settings.max_files} files")
-
-    def _list(self) -> list[Object]:
-        helper = _helper(self.address)
-        wanted = self.address[len(helper.base_url) :].strip("/")
-        # Not `StorageManager.list`, which tells neither what went wrong nor whether a file changed.
-        if self.address.lower().startswith("s3:"):
-            objects = helper._container.bucket.objects.filter(Prefix=wanted)
-        else:
-            objects = helper._driver.list_container_objects(helper._container, ex_prefix=wanted)
-        found = []
-        for one in objects:
-            key = str(getattr(one, "key", None) or one.name)
-            folder = f"{wanted}/" if wanted else ""
-            if not key.endswith("/") and (key == wanted or key.startswith(folder)):
-                mark = getattr(one, "e_tag", None) or getattr(one, "etag", None) or ""
-                name = key[len(folder) :]
-                found.append(Object(name, int(one.size or 0), str(mark).strip('"'), key))
-        return sorted(found)
 
     def mirror(self) -> Path:
         """The folder or file on this machine; only what changed since the last time is fetched."""
@@ -153,40 +103,12 @@ class Bucket:
         target = as_text(below(folder, one.name))
         try:
             os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
-            helper = _helper(self.address)
-            done = helper.download_to_file(
-                f"{helper.base_url}/{one.key}",
-                target,
-                overwrite_existing=True,
-                skip_zero_size_check=True,
-                silence_errors=True,
-            )
+            done = fetch(self.address, one, target)
         except (FileExistsError, NotADirectoryError):
             return "another file has the name of its folder"
         except OSError as error:
             return f"cannot be kept: {error.strerror}"
-        except Exception:
-            return FAILED
         return "" if done and _is_there(folder, one, [one.size, one.mark]) else FAILED
-
-
-def _helper(address: str) -> Any:
-    """ClearML's access to a bucket; LookupError when it has no credentials."""
-    from clearml.storage.helper import StorageHelper
-
-    logging.getLogger("clearml.storage").setLevel(logging.CRITICAL)  # it is told here what fails
-    helper = StorageHelper.get(address)
-    if helper is None:
-        raise LookupError("NoCredentialsError")
-    return helper
-
-
-def _code(error: Exception) -> str:
-    """The name that a storage gives to an error."""
-    answer = getattr(error, "response", None)
-    code = answer.get("Error", {}).get("Code") if isinstance(answer, dict) else None
-    code = code or getattr(error, "error_code", None)
-    return str(code or (error if isinstance(error, LookupError) else type(error).__name__))
 
 
 def _is_there(folder: Path, one: Object, known: list[Any] | None) -> bool:

@@ -75,7 +75,8 @@ def host() -> Iterator[str]:
 
 
 @pytest.fixture
-def s3(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S3:
+def s3(host: str, clearml_conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S3:
+    os.environ["CLEARML_CONFIG_FILE"] = str(clearml_conf)  # as all tests that ask ClearML here
     made = S3(host, tmp_path, monkeypatch)
     made.access(KEY, SECRET)
     fetch = buckets.Bucket._fetch
@@ -173,9 +174,9 @@ def test_mistakes_are_one_line_without_secrets(s3: S3, monkeypatch: pytest.Monke
     assert "there are no credentials" in s3.told("a")
     s3.access(KEY, SECRET)
     monkeypatch.setitem(sys.modules, "boto3", None)
-    assert "needs boto3 where ingest runs: pip install 'clearml[s3]'" in s3.told("a")
+    assert "needs boto3 where it is read: pip install 'clearml[s3]'" in s3.told("a")
     elsewhere = s3.told("gs://bucket/a")
-    assert "needs google.cloud.storage where ingest runs: pip install 'clearml[gs]'" in elsewhere
+    assert "needs google.cloud.storage where it is read: pip install 'clearml[gs]'" in elsewhere
     assert "pip install 'clearml[azure]'" in s3.told("azure://one.blob.core.windows.net/box")
 
 
