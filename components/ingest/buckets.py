@@ -103,7 +103,7 @@ class Bucket:
         target = as_text(below(folder, one.name))
         try:
             os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
-            done = fetch(self.address, one, target)
+            done = fetch(one.address, target)
         except (FileExistsError, NotADirectoryError):
             return "another file has the name of its folder"
         except OSError as error:

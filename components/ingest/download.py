@@ -31,6 +31,7 @@ logging.getLogger("urllib3").setLevel(logging.INFO)  # below it tells whole addr
 ATTEMPTS = 5  # without progress in between
 SLOWEST = 1000  # bytes a second, over the time-out; slower counts as broken
 BLOCK = 1_000_000  # bytes, shown at a time
+TRY_AGAIN = "download failed"
 PAUSE = 1.0  # seconds before the second attempt; doubles with each
 REDIRECTS = 10  # followed at most
 SECRET = re.compile(r"^[^/]*@|^[^\[/:]*:(?!\d*/).*@")  # user and password, which may have a slash
@@ -136,7 +137,7 @@ def _fetch(address: str, part: Path, settings: Ingest, told: str) -> None:
         failures = 1 if after > before else failures + 1
         if failures >= ATTEMPTS:
             raise BadInput(
-                f"{told}: download failed: {reason}; run again to go on from {after / 1e6:.0f} MB"
+                f"{told}: {TRY_AGAIN}: {reason}; run again to go on from {after / 1e6:.0f} MB"
             )
         time.sleep(PAUSE * 2 ** (failures - 1))
 

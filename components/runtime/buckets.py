@@ -27,7 +27,7 @@ class Object(NamedTuple):
     name: str  # below the folder that was asked for
     size: int  # bytes
     mark: str  # changes with the bytes, as far as the storage tells
-    key: str  # its name in the bucket
+    address: str
 
 
 def listing(address: str) -> list[Object]:
@@ -51,12 +51,11 @@ def listing(address: str) -> list[Object]:
         raise LookupError(told) from None
 
 
-def fetch(address: str, one: Object, target: str) -> bool:
-    """Fetch an object of that listing to a file; whether it arrived. OSError as for any file."""
+def fetch(address: str, target: str) -> bool:
+    """Fetch an object to a file; whether it arrived. OSError as for any file."""
     try:
-        helper = _helper(address)
-        done = helper.download_to_file(
-            f"{helper.base_url}/{one.key}",
+        done = _helper(address).download_to_file(
+            address,
             target,
             overwrite_existing=True,
             skip_zero_size_check=True,
@@ -84,7 +83,8 @@ def _list(address: str, scheme: str) -> list[Object]:
         if not key.endswith("/") and (key == wanted or key.startswith(folder)):
             mark = getattr(one, "e_tag", None) or getattr(one, "etag", None) or ""
             name = key[len(folder) :]
-            found.append(Object(name, int(one.size or 0), str(mark).strip('"'), key))
+            size, place = int(one.size or 0), f"{helper.base_url}/{key}"
+            found.append(Object(name, size, str(mark).strip('"'), place))
     return sorted(found)
 
 

@@ -201,3 +201,21 @@ def test_a_file_that_cannot_be_fetched_is_told_and_the_next_run_goes_on(
 def test_an_address_is_kept_without_what_may_be_a_key(s3: S3) -> None:
     settings = s3.settings("azure://account.blob.core.windows.net/box/a?sv=1&sig=abc")
     assert public(settings).path == "azure://account.blob.core.windows.net/box/a?..."
+
+
+def test_a_table_may_name_objects(s3: S3, tmp_path: Path) -> None:
+    s3.put({"x/1.jpg": b"one", "x/2.jpg": b"two"})
+    place = f"s3://{s3.host}/{s3.bucket}/x"
+    table = tmp_path / "labels.csv"
+    table.write_text(f"path,label\n{place}/1.jpg,cat\n{place}/2.jpg,dog\n")
+    source = open_source(_of(table, s3))
+    assert sorted((file.label, data) for file, data in source.contents()) == [
+        ("cat", b"one"), ("dog", b"two"),
+    ]  # fmt: skip
+    table.write_text(f"path,label\n{place}/1.jpg,cat\n{place}/3.jpg,dog\n")
+    with pytest.raises(BadInput, match=r"x/3\.jpg cannot be fetched; run again to go on"):
+        open_source(_of(table, s3))
+
+
+def _of(table: Path, s3: S3) -> Any:
+    return ingest_settings("table", path=table, download_folder=str(s3.downloads))
