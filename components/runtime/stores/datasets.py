@@ -15,9 +15,11 @@ import shutil
 import time
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import IO, Any
 
 from clearml import Dataset, StorageManager, Task
 from clearml.binding.artifacts import Artifact
@@ -29,6 +31,13 @@ from components.runtime.schema import BadInput
 
 log = logging.getLogger(__name__)
 
+FINISHED = {  # a filter for tasks, the newest first; the SDK forgets the project on a second page
+    "status": ["completed", "published"],
+    "system_tags": ["-archived"],
+    "order_by": ["-created"],
+    "search_hidden": True,
+    "page": 0,
+}
 ARCHIVES = "archives"  # metadata of a dataset: where each of its files is
 CANDIDATES = 5  # newest versions among which the one is looked for that has most of a new one
 MOST_VERSIONS = 10  # in a chain, each of which ClearML reads to fetch the last one
@@ -175,8 +184,8 @@ def _unpack(archive: Archive, folder: Path) -> None:
                     if ".." in Path(name).parts or name.startswith("/"):
                         raise BadInput(f"{told} has a file outside of it: {name}")
                     (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                    with written(folder / name) as new:
-                        new.write_bytes(zipped.read(name))  # at most a shard's
+                    with written(folder / name) as new, zipped.open(name) as source:
+                        _write(source, new)
             return
         except (zipfile.BadZipFile, zlib.error, EOFError, KeyError):
             log.warning("%s is damaged, fetching it again", archive.address)
@@ -186,20 +195,18 @@ def _unpack(archive: Archive, folder: Path) -> None:
     raise OSError(f"{told} comes damaged from the server")
 
 
+def _write(source: IO[bytes], path: Path) -> None:
+    with path.open("wb") as file:
+        shutil.copyfileobj(source, file, 1 << 20)
+
+
 def most_shared(project: str, folder: Path) -> Inherited:
     """What the newest versions in a project have of a sealed folder: of the one that has most.
 
     Nothing where that is the last of a long chain: all is uploaded anew then.
     """
     inside = Task.get_project_id(project, search_hidden=True)
-    wanted = {
-        "project": [inside],
-        "status": ["completed", "published"],
-        "order_by": ["-created"],
-        "search_hidden": True,
-        "page": 0,
-        "page_size": CANDIDATES,
-    }
+    wanted = FINISHED | {"project": [inside], "page_size": CANDIDATES}
     best, most = Inherited(), 0
     for one in Task.query_tasks(task_filter=wanted) if inside else ():
         with contextlib.suppress(ValueError):  # it is going
@@ -238,8 +245,14 @@ def can_be_parent(dataset: str) -> bool:
 
 def inherits_all(dataset: str) -> bool:
     """Whether the files that a dataset has from earlier versions are still there."""
-    inherited = [one for one in _read(dataset).archives if one.dataset != dataset]
-    return all(StorageManager.exists_file(one.address) for one in inherited)
+    inherited = [one.address for one in _read(dataset).archives if one.dataset != dataset]
+    return all_at_once(StorageManager.exists_file, inherited)
+
+
+def all_at_once(function: Callable[[Any], bool], items: Iterable[Any]) -> bool:
+    """Whether all of them are so, asked in threads: the storage takes its time."""
+    with ThreadPool(8) as pool:
+        return all(pool.map(function, items))
 
 
 def _read(dataset: str) -> Inherited:
@@ -268,9 +281,11 @@ def upload(dataset: Dataset, folder: Path, inherited: Inherited) -> None:
     entries = dataset.file_entries_dict
     archives = list(inherited.archives)
     new.sort(key=lambda name: entries[name].artifact_name)
+    chunks = {entries[name].artifact_name for name in new}
+    arrived = chunks <= set(stored) and all_at_once(is_stored, [stored[one] for one in chunks])
+    if not arrived:
+        raise OSError(f"dataset {dataset.id}: the upload did not arrive whole")
     for chunk, names in itertools.groupby(new, lambda name: entries[name].artifact_name):
-        if chunk not in stored or not is_stored(stored[chunk]):
-            raise OSError(f"dataset {dataset.id}: the upload did not arrive whole")
         told = f"{dataset.name} {dataset.version} ({dataset.id})"
         own = {name: entries[name].hash for name in names}
         archives.append(Archive(dataset.id, told, stored[chunk].url, stored[chunk].size, own))

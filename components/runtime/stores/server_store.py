@@ -40,13 +40,6 @@ from components.runtime.stores.server_champions import ServerChampions, models_o
 log = logging.getLogger(__name__)
 
 PUBLISH_ATTEMPTS = 3
-FINISHED = {  # a filter for tasks, the newest first; more than one page would lose the project
-    "status": ["completed", "published"],
-    "system_tags": ["-archived"],
-    "order_by": ["-created"],
-    "search_hidden": True,
-    "page": 0,
-}
 FACTS = "dataset.json"  # metadata of a dataset
 DETAILS = "details"  # artifact with the files of a model, beside its weights, or of an evaluation
 
@@ -178,7 +171,7 @@ class ServerStore:
         name = rf"^{re.escape(self.project)}/\.(datasets|pipelines)/"
         inside = APIClient().projects.get_all(name=name, search_hidden=True) if pieces else ()
         wanted = {"project": [one.id for one in inside], "tags": [f"pieces:{pieces}"]}
-        found = Task.query_tasks(task_filter=FINISHED | wanted) if inside else ()
+        found = Task.query_tasks(task_filter=datasets.FINISHED | wanted) if inside else ()
         for reference in found:
             with contextlib.suppress(BadInput, OSError, ValueError):  # its files are gone
                 yield self.fetch(reference, files)
@@ -267,9 +260,9 @@ class ServerStore:
         """Whether the server has the thing, and the files that it points to are still there."""
         task = Task.get_task(task_id=reference) if datasets.is_task(reference) else None
         if task:
-            artifacts = task.artifacts.values()
-            stored = bool(artifacts) and all(map(datasets.is_stored, artifacts))
-            return stored and datasets.inherits_all(reference)
+            artifacts = list(task.artifacts.values())
+            stored = datasets.all_at_once(datasets.is_stored, artifacts)
+            return bool(artifacts) and stored and datasets.inherits_all(reference)
         try:
             return StorageManager.exists_file(InputModel(model_id=reference).url)
         except ValueError:
@@ -292,7 +285,7 @@ class ServerStore:
             "fields": ["hyperparams.kwargs.model.value"],
             "pattern": "|".join(model.id for model in models),
         }
-        wanted = FINISHED | {"project": [project], "_any_": of_model}
+        wanted = datasets.FINISHED | {"project": [project], "_any_": of_model}
         found = Task.query_tasks(task_name="^evaluate$", task_filter=wanted)
         return found[0] if found else None
 

@@ -282,6 +282,27 @@ def test_a_version_outlives_earlier_ones_or_says_which_it_lacks(published: Publi
     assert made["fifth"] == "True"
 
 
+def test_a_version_shows_what_it_was_made_from_and_what_it_follows(published: Published) -> None:
+    made = published.python(
+        """
+        sources, results = [], []
+        for pieces in ({0: 2 << 20}, {0: 2 << 20, 1: 2 << 20}):
+            sources.append(publish(build(pieces), "source"))
+            built = build({n + 100: 2 << 20 for n in pieces})
+            results.append(publish(built, "result", parent=sources[-1]))
+        print("shown =", parents(results[0]) == sources[:1],
+              parents(results[1]) == [sources[1], results[0]], parents(sources[1]) == sources[:1])
+        for way in (store.fetch, lambda id: Dataset.get(dataset_id=id).get_local_copy()):
+            fresh()
+            print(f"{way.__name__} =", contents(way(results[1])) == contents(built))
+        Task.get_task(task_id=results[1]).set_archived(True)  # as before a person deletes it
+        print("third =", parents(publish(build({100: 2 << 20, 101: 2 << 20}, "third"), "result"))
+              == results[:1])
+        """
+    )
+    assert made == {"shown": "True True True", "fetch": "True", "<lambda>": "True", "third": "True"}
+
+
 def test_two_that_extend_the_same_version_at_once_both_succeed(published: Published) -> None:
     published.python("publish(build({0: 2 << 20, 1: 2 << 20}))")
     uploaded()
