@@ -52,7 +52,7 @@ class Hashes:
             self._now[name] = [*stamp, sha256]
 
     def save(self) -> None:
-        """Keep what was asked for or added, and forget all else, and the places unchanged for longest."""
+        """Keep what was asked for or added, of the places that changed last; forget all else."""
         if not self._file or self._now == self._known:
             return
         with contextlib.suppress(OSError):
