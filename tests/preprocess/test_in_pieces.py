@@ -438,6 +438,35 @@ def test_unchanged_files_are_not_read(own: Set, counts: Counts) -> None:
     assert fingerprint(ingest, None, own.store.scratch) != before
 
 
+@pytest.mark.parametrize("how", ["written", "replaced", "swapped"])
+def test_a_change_at_the_same_size_and_time_is_seen(
+    tmp_path: Path, counts: Counts, how: str
+) -> None:
+    own = Set(tmp_path, "folder")
+    one, other = own.photos / "cat/1.jpg", own.photos / "dog/2.jpg"
+    noise = [photo(number, mode="L").tobytes() for number in (1, 2)]
+    for path, pixels in zip((one, other), noise, strict=True):
+        path.write_bytes(b"P5 64 48 255 " + pixels)  # of equal size; and no images to us
+        os.utime(path, ns=(10**18, 10**18))
+    own.extended()
+    before = fingerprint(own.given()[0], None, own.store.scratch)
+    data = one.read_bytes(), other.read_bytes()
+    if how == "written":
+        one.write_bytes(data[1])
+        other.write_bytes(data[0])
+    elif how == "replaced":
+        (own.root / "other").write_bytes(data[1])
+        (own.root / "other").replace(one)
+    else:
+        one.rename(own.root / "kept")
+        other.rename(one)
+        (own.root / "kept").rename(other)
+    for path in (one, other):
+        os.utime(path, ns=(10**18, 10**18))
+    assert fingerprint(own.given()[0], None, own.store.scratch) != before
+    own.extended()
+
+
 def test_a_file_that_changed_just_now_is_read_again(tmp_path: Path) -> None:
     """It may change once more within the same time stamp."""
     own = Set(tmp_path, "folder")
