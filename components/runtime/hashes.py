@@ -60,7 +60,7 @@ class Hashes:
             content = json.dumps(self._now).encode()
             with written(self._file) as temporary:
                 temporary.write_bytes(_checksum(content) + b"\n" + content)
-            files = sorted(self._file.parent.glob("*.txt"), key=lambda file: file.stat().st_mtime)
+            files = sorted(self._file.parent.iterdir(), key=lambda file: file.stat().st_mtime)
             for file in files[:-MOST_PLACES]:
                 file.unlink()
 

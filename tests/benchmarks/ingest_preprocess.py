@@ -102,7 +102,7 @@ def measure(what: str, folder: Path) -> dict[str, float]:
         with tempfile.TemporaryDirectory() as name:
             raw, done = Path(name, "raw"), Path(name, "done")
             raw.mkdir(), done.mkdir()
-            build_raw_dataset(ingest_settings(path=folder), raw)
+            build_raw_dataset(ingest_settings(path=folder, layout="classes"), raw)
             times["ingest"] = time.perf_counter() - start
             if what != "ingest":
                 middle = time.perf_counter()
