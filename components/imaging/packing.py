@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from components.imaging.dataset import Image, ShardReader, load_images, load_info
+from components.imaging.dataset import PLACE, Image, ShardReader, load_images, load_info
 
 BLOCK = 512  # bytes; tar pads everything to it
 MOST_DATASETS = 4  # earlier ones that are looked into
@@ -125,10 +125,13 @@ class ShardWriter(contextlib.AbstractContextManager):
         self._open = {}
 
     def placed(self, images: Iterable[Image]) -> list[Image]:
-        """The rows with the places of their bytes, by `sha256`; those not packed have none."""
-        none = ("", 0, 0)
-        places = [(image, self.places.get(image.sha256, none)) for image in images]
-        return [i._replace(shard=shard, offset=at, size=size) for i, (shard, at, size) in places]
+        """The rows with the places of their bytes, by `sha256`, those not packed as they are."""
+        columns = Image._fields[PLACE:]
+        return [
+            image._replace(**dict(zip(columns, place, strict=True))) if place else image
+            for image in images
+            for place in [self.places.get(image.sha256)]
+        ]
 
     def _keep_shards(self) -> None:
         """Copy the shards of `earlier` that are worth it, whole.

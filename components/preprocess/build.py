@@ -114,13 +114,13 @@ def build_part(
 
 def _raw_info(raw: Path) -> dict[str, Any]:
     """What the raw dataset says; BadInput where it is none or its photos are gone."""
-    info = load_info(raw)
-    if info["kind"] != "raw":
-        raise BadInput(f"{raw}: is a {info['kind']} dataset; preprocess needs a raw one")
-    root = info["root"]
+    raw_info = load_info(raw)
+    if raw_info["kind"] != "raw":
+        raise BadInput(f"{raw}: is a {raw_info['kind']} dataset; preprocess needs a raw one")
+    root = raw_info["root"]
     if root and not Path(root).is_dir():
         raise BadInput(f"{root}: the photos that ingest saw are no longer there; run ingest again")
-    return info
+    return raw_info
 
 
 def _made_of(raw_info: dict[str, Any], settings: Preprocess) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Hashes:
             self._now[name] = [*stamp, sha256]
 
     def save(self) -> None:
-        """Keep what was asked for or added, and forget all else, and the places longest unused."""
+        """Keep what was asked for or added, of the places that changed last; forget all else."""
         if not self._file or self._now == self._known:
             return
         with contextlib.suppress(OSError):
@@ -60,7 +60,7 @@ class Hashes:
             content = json.dumps(self._now).encode()
             with written(self._file) as temporary:
                 temporary.write_bytes(_checksum(content) + b"\n" + content)
-            files = sorted(self._file.parent.glob("*.txt"), key=lambda file: file.stat().st_mtime)
+            files = sorted(self._file.parent.iterdir(), key=lambda file: file.stat().st_mtime)
             for file in files[:-MOST_PLACES]:
                 file.unlink()
 

@@ -84,6 +84,7 @@ def measure(what: str, folder: Path) -> dict[str, float]:
     start = time.perf_counter()
     if what in ("folder", "archive"):
         times = stages(what, folder)
+        times["total"] = sum(times.values())
     elif what == "fingerprint":
         fingerprint(ingest_settings(path=folder), None, folder.with_name("scratch"))
     elif what == "decode":
@@ -101,16 +102,14 @@ def measure(what: str, folder: Path) -> dict[str, float]:
         with tempfile.TemporaryDirectory() as name:
             raw, done = Path(name, "raw"), Path(name, "done")
             raw.mkdir(), done.mkdir()
-            build_raw_dataset(ingest_settings(path=folder), raw)
+            build_raw_dataset(ingest_settings(path=folder, layout="classes"), raw)
             times["ingest"] = time.perf_counter() - start
             if what != "ingest":
                 middle = time.perf_counter()
                 size = SMALL_SIZE if what == "both-small" else SIZE
                 build_dataset(raw, done, dataclasses.replace(SETTINGS, image_size=size))
                 times["preprocess"] = time.perf_counter() - middle
-    times["total"] = (
-        sum(times.values()) if what in ("folder", "archive") else time.perf_counter() - start
-    )
+    times.setdefault("total", time.perf_counter() - start)
     return times
 
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import multiprocessing
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +29,26 @@ from hypothesis.stateful import (
 
 from components.imaging.artifact import dataset_artifact
 from components.imaging.dataset import LEFT_OUT, PLACE, ShardReader, load_images, load_info
+from components.ingest import audit, verdict
 from components.ingest.audit import build_raw_dataset, pieces_of
 from components.ingest.sources import fingerprint
-from components.preprocess import build
+from components.preprocess import build, images
 from components.runtime import hashes
 from components.runtime.files import CHECKED, SEAL
 from components.runtime.schema import BadInput
+from components.runtime.stores import local_store
 from components.runtime.stores.local_store import LocalStore
 from tests.ingest.builders import (
     contents,
     encoded,
+    fill,
     ingest_settings,
     photo,
+    photos,
     preprocess_settings,
 )
 
+ROOT = Path(__file__).parents[2]
 CODE = "c" * 16
 PLACES = st.integers(0, 99)
 
@@ -194,9 +206,9 @@ class Photos(RuleBasedStateMachine):
     @rule(place=PLACES, cut=st.booleans())
     def damage_what_is_kept(self, place: int, cut: bool) -> None:
         """A shard, a table, what was found out, or the hashes, at the same time stamp."""
-        paths = [path for path in self.store.outputs.rglob("*") if path.is_file()]
-        kept = [path for path in sorted(paths) if (path.name != CHECKED and "/tmp/" not in str(path)
-                and path.suffix in (".tar", ".csv", ".json")) or path.parent.name == "hashes"]  # fmt: skip
+        patterns = ("datasets/*/shards/*", "datasets/*/*.csv", "datasets/*/*.json")
+        kept = [path for pattern in (*patterns, "datasets/*/findings/*", "cache/hashes/*")
+                for path in sorted(self.store.outputs.glob(pattern))]  # fmt: skip
         if kept:
             path = kept[place % len(kept)]
             before, data = path.stat(), path.read_bytes()
@@ -228,17 +240,311 @@ class Photos(RuleBasedStateMachine):
         assert fingerprint(ingest, None, self.store.scratch) == fingerprint(ingest)
 
 
-@pytest.mark.parametrize("count", [12])
 def test_no_sequence_of_changes_makes_another_dataset_than_from_scratch(
-    count: int, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(hashes, "TICK", 0)  # between two changes of a file lies a whole run
+    monkeypatch.setattr(audit, "MOST_PICTURES", 2)
     run_state_machine_as_test(
         Photos,
         settings=settings(
-            max_examples=int(os.environ.get("EXAMPLES", count)),
+            max_examples=12,
             stateful_step_count=10,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+@dataclass
+class Counts:
+    """How many pictures were looked at, and how many were encoded."""
+
+    examined: int = 0
+    encoded: int = 0
+
+
+@pytest.fixture
+def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
+    """What is done in this process, and with files of any age."""
+    counted = Counts()
+    examine, make_stored = verdict._examine, images.make_stored
+
+    def counted_examine(*arguments: Any) -> Any:
+        counted.examined += 1
+        return examine(*arguments)
+
+    def counted_make_stored(*arguments: Any) -> Any:
+        counted.encoded += 1
+        return make_stored(*arguments)
+
+    monkeypatch.setattr(verdict, "_examine", counted_examine)
+    monkeypatch.setattr(images, "make_stored", counted_make_stored)
+    monkeypatch.setattr(hashes, "TICK", 0)
+    return counted
+
+
+@dataclass
+class Set:
+    """Photos, as a source of one kind, and the store that has their datasets."""
+
+    root: Path
+    kind: str
+
+    def __post_init__(self) -> None:
+        self.store = LocalStore(self.root / "outputs")
+        self.photos = fill(self.root / "photos", photos(15))
+
+    def given(self, **changes: Any) -> tuple[Any, Any, bool]:
+        """The settings of both stages, and whether a folder is packed."""
+        path, source = self.photos, "folder"
+        if self.kind == "archive":
+            path, source = self.root / "photos.zip", "archive"
+            with zipfile.ZipFile(path, "w") as archive:
+                for file in sorted(self.photos.rglob("*.*")):
+                    archive.write(file, file.relative_to(self.photos))
+        known = {name: changes.pop(name) for name in set(changes) & set(vars(ingest_settings()))}
+        preprocess = preprocess_settings(**{"images_per_file": 10} | changes)
+        return ingest_settings(source, path=path, **known), preprocess, self.kind == "packed"
+
+    def extended(self, **changes: Any) -> list[Path]:
+        """Both datasets; they are those from scratch."""
+        given = self.given(**changes)
+        done = extend(self.store, *given)
+        assert list(map(made, done)) == list(map(made, from_scratch(self.root / "new", *given)))
+        return done
+
+    def shards(self, dataset: Path) -> set[str]:
+        """The names of a dataset's shards."""
+        return {path.name for path in dataset.glob("shards/*")}
+
+
+@pytest.fixture(params=["folder", "packed", "archive"])
+def own(request: pytest.FixtureRequest, tmp_path: Path) -> Set:
+    return Set(tmp_path, request.param)
+
+
+def test_only_what_is_new_is_examined_and_encoded(own: Set, counts: Counts) -> None:
+    given = own.given()
+    first = extend(own.store, *given)
+    assert (counts.examined, counts.encoded) == (30, 30)
+    assert extend(own.store, *given) == first
+    (own.photos / "cat/1.jpg").rename(own.photos / "dog/renamed.jpg")
+    (own.photos / "cat/2.jpg").unlink()
+    fill(own.photos, {"cat/new.jpg": encoded(photo(77)), "cat/text.jpg": b"text"})
+    extend(own.store, *own.given())
+    assert (counts.examined, counts.encoded) == (32, 31)
+    extend(own.store, *own.given(near_duplicate_distance=-1, split_seed=7, images_per_file=4))
+    assert (counts.examined, counts.encoded) == (32, 31)
+
+
+@pytest.mark.parametrize(
+    ("change", "examined", "encoded"),
+    [
+        ({"max_megapixels": 60}, 30, 0),
+        ({"min_side": 20}, 30, 0),
+        ({"min_contrast": 9}, 30, 0),
+        ({"max_missing_fraction": 0.5}, 30, 0),
+        ({"image_size": 20}, 0, 30),
+        ({"resize": "pad"}, 0, 30),
+        ({"format": "png"}, 0, 30),
+        ({"quality": 50}, 0, 30),
+    ],
+)
+def test_what_decides_a_piece_makes_all_of_them_anew(
+    tmp_path: Path, counts: Counts, change: dict[str, Any], examined: int, encoded: int
+) -> None:
+    own = Set(tmp_path, "folder")
+    extend(own.store, *own.given())
+    counts.examined = counts.encoded = 0
+    done = extend(own.store, *own.given(**change))
+    assert (counts.examined, counts.encoded) == (examined, encoded)
+    scratch = from_scratch(own.root / "new", *own.given(**change))
+    assert list(map(made, done)) == list(map(made, scratch))
+
+
+def test_without_code_to_rely_on_nothing_is_taken() -> None:
+    assert pieces_of(ingest_settings(), "") == build.pieces_of(preprocess_settings(), "") == ""
+    assert pieces_of(ingest_settings(), "a") != pieces_of(ingest_settings(), "b")
+
+
+def test_earlier_shards_stay_and_are_not_many_nor_mostly_waste(own: Set) -> None:
+    before = own.extended()
+    for number in range(12):
+        fill(own.photos, {f"cat/new{number}.jpg": encoded(photo(2000 + number))})
+        after = own.extended()
+        for old, new in zip(before, after, strict=True):
+            kept = own.shards(old) & own.shards(new)
+            assert number > 0 or kept == own.shards(old)
+            assert len(own.shards(new)) <= 2 * 6 + 4
+        before = after
+    for place, path in enumerate(sorted(own.photos.rglob("*.jpg"))):
+        if place % 4:
+            path.unlink()
+    for dataset in own.extended(min_images_per_class=1):
+        live = sum(512 + one.size + -one.size % 512 for one in load_images(dataset))
+        size = sum(path.stat().st_size for path in dataset.glob("shards/*"))
+        assert size == 0 or live > 0.5 * size
+
+
+def test_a_set_that_is_as_before_is_the_dataset_as_before(own: Set) -> None:
+    before = own.extended()
+    fill(own.photos, {"cat/new.jpg": encoded(photo(77))})
+    assert not set(own.extended()) & set(before)
+    (own.photos / "cat/new.jpg").unlink()
+    moved = (own.photos / "cat/2.jpg").rename(own.root / "2.jpg")
+    assert not set(own.extended()) & set(before)
+    moved.rename(own.photos / "cat/2.jpg")
+    assert own.extended() == before
+
+
+@pytest.mark.parametrize(
+    "pattern", ["shards/*", "images.csv", "dataset.json", "findings/*", "sealed.json"]
+)
+def test_what_is_damaged_is_made_again(own: Set, counts: Counts, pattern: str) -> None:
+    own.extended()
+    for path in own.store.outputs.glob(f"datasets/*/{pattern}"):
+        before, data = path.stat(), path.read_bytes()
+        path.chmod(0o644)
+        path.write_bytes(data[:-20] + bytes([data[-20] ^ 1]) + data[-19:])
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    fill(own.photos, {"cat/new.jpg": encoded(photo(77))})
+    own.extended()
+
+
+@pytest.mark.parametrize("damage", [b"", b"x", b"{}", None])
+def test_damaged_hashes_are_computed_again(own: Set, counts: Counts, damage: bytes | None) -> None:
+    own.extended()
+    files = list(own.store.scratch.glob("hashes/*"))
+    assert files
+    for path in files:
+        data = path.read_bytes()
+        other = data[:-9] + (b"0" if data[-9:-8] != b"0" else b"1") + data[-8:]
+        path.write_bytes(other if damage is None else damage)
+    own.extended()
+
+
+def test_unchanged_files_are_not_read(own: Set, counts: Counts) -> None:
+    """Seen by what is left of them: bytes that changed behind the back of every time stamp."""
+    ingest, _, _ = own.given()
+    before = fingerprint(ingest, None, own.store.scratch)
+    (index,) = own.store.scratch.glob("hashes/*")
+    content = index.read_bytes().partition(b"\n")[2]
+    known = json.loads(content)
+    for entry in known.values():
+        entry[-1] = "f" * 64  # as if it had been read
+    content = json.dumps(known).encode()
+    index.write_bytes(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+    assert fingerprint(ingest, None, own.store.scratch) != before
+
+
+@pytest.mark.parametrize("how", ["written", "replaced", "swapped"])
+def test_a_change_at_the_same_size_and_time_is_seen(
+    tmp_path: Path, counts: Counts, how: str
+) -> None:
+    own = Set(tmp_path, "folder")
+    one, other = own.photos / "cat/1.jpg", own.photos / "dog/2.jpg"
+    noise = [photo(number, mode="L").tobytes() for number in (1, 2)]
+    for path, pixels in zip((one, other), noise, strict=True):
+        path.write_bytes(b"P5 64 48 255 " + pixels)  # of equal size; and no images to us
+        os.utime(path, ns=(10**18, 10**18))
+    own.extended()
+    before = fingerprint(own.given()[0], None, own.store.scratch)
+    data = one.read_bytes(), other.read_bytes()
+    if how == "written":
+        one.write_bytes(data[1])
+        other.write_bytes(data[0])
+    elif how == "replaced":
+        (own.root / "other").write_bytes(data[1])
+        (own.root / "other").replace(one)
+    else:
+        one.rename(own.root / "kept")
+        other.rename(one)
+        (own.root / "kept").rename(other)
+    for path in (one, other):
+        os.utime(path, ns=(10**18, 10**18))
+    assert fingerprint(own.given()[0], None, own.store.scratch) != before
+    own.extended()
+
+
+def test_a_file_that_changed_just_now_is_read_again(tmp_path: Path) -> None:
+    """It may change once more within the same time stamp."""
+    own = Set(tmp_path, "folder")
+    fingerprint(own.given()[0], None, own.store.scratch)
+    assert [json.loads(path.read_bytes().partition(b"\n")[2])
+            for path in own.store.scratch.glob("hashes/*")] in ([], [{}])  # fmt: skip
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.preprocess.test_in_pieces import Set, extend
+module, name, number = sys.argv[2], sys.argv[3], int(sys.argv[4])
+__import__(module)
+module = sys.modules[module]
+function, calls = getattr(module, name), []
+def last(*arguments, **named):
+    calls.append(1)
+    if len(calls) == number:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return function(*arguments, **named)
+setattr(module, name, last)
+own = Set.__new__(Set)
+own.root, own.kind = Path(sys.argv[1]), "packed"
+own.photos = own.root / "photos"
+from components.runtime.storage import LocalStore
+extend(LocalStore(own.root / "outputs"), *own.given())
+"""
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        ("components.ingest.verdict", "examine", 1),
+        ("components.ingest.audit", "save_findings", 1),
+        ("components.preprocess.images", "make_stored", 2),
+        ("components.imaging.packing", "_size", 2),
+        ("components.preprocess.build", "write_preview", 1),
+        ("components.runtime.stores.local_store", "protect", 1),
+        ("components.runtime.stores.local_store", "protect", 2),
+    ],
+)
+def test_a_run_that_is_killed_leaves_what_the_next_one_needs(
+    tmp_path: Path, point: tuple[str, str, int]
+) -> None:
+    own = Set(tmp_path, "packed")
+    own.extended()
+    fill(own.photos, {"cat/new.jpg": encoded(photo(77)), "cat/more.jpg": encoded(photo(78))})
+    command = [sys.executable, "-c", KILLED, str(tmp_path), *map(str, point)]
+    assert subprocess.run(command, cwd=ROOT).returncode == -signal.SIGKILL
+    own.extended()
+
+
+def test_two_runs_extend_a_set_at_once(own: Set) -> None:
+    own.extended()
+    fill(own.photos, {"cat/new.jpg": encoded(photo(77))})
+    given = own.given()
+    context = multiprocessing.get_context("fork")
+    together = context.Barrier(2)
+
+    def at_once(name: str) -> None:
+        protect = local_store.protect
+
+        def protect_together(*arguments: Any, **named: Any) -> None:
+            together.wait(60)
+            protect(*arguments, **named)
+
+        local_store.protect = protect_together
+        done = extend(LocalStore(own.root / "outputs"), *given)
+        (own.root / name).write_text(" ".join(str(path) for path in done))
+
+    runs = [context.Process(target=at_once, args=(name,)) for name in ("one", "two")]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert [run.exitcode for run in runs] == [0, 0]
+    told = [(own.root / name).read_text().split() for name in ("one", "two")]
+    assert told[0] == told[1]
+    scratch = from_scratch(own.root / "new", *given)
+    assert [made(Path(path)) for path in told[0]] == list(map(made, scratch))
