@@ -274,8 +274,8 @@ def upload(dataset: Dataset, folder: Path, inherited: Inherited) -> None:
     for name in set(dataset.file_entries_dict) - kept:
         del dataset.file_entries_dict[name]  # `remove_files` uploads the state for each
     sealed = read_seal(folder)["files"]
-    new = sorted({*sealed, SEAL} - kept)
-    for place, names in itertools.groupby(new, lambda name: name.rpartition("/")[0]):
+    new = sorted({*sealed, SEAL} - kept, key=_place)
+    for place, names in itertools.groupby(new, _place):
         _upload(dataset, folder, list(names), zipfile.ZIP_STORED if place else zipfile.ZIP_DEFLATED)
     stored = Task.get_task(task_id=dataset.id).artifacts
     entries = dataset.file_entries_dict
@@ -294,6 +294,10 @@ def upload(dataset: Dataset, folder: Path, inherited: Inherited) -> None:
             entries[name].parent_dataset_id = one.dataset
     where = {"depth": inherited.depth, "archives": [asdict(one) for one in archives]}
     dataset.set_metadata(where, metadata_name=ARCHIVES, ui_visible=False)
+
+
+def _place(name: str) -> str:
+    return name.rpartition("/")[0]
 
 
 def _upload(dataset: Dataset, folder: Path, names: list[str], compression: int) -> None:
