@@ -275,8 +275,8 @@ def upload(dataset: Dataset, folder: Path, inherited: Inherited) -> None:
         del dataset.file_entries_dict[name]  # `remove_files` uploads the state for each
     sealed = read_seal(folder)["files"]
     new = sorted({*sealed, SEAL} - kept, key=_place)
-    for place, names in itertools.groupby(new, _place):
-        _upload(dataset, folder, list(names), zipfile.ZIP_STORED if place else zipfile.ZIP_DEFLATED)
+    for _, names in itertools.groupby(new, _place):
+        _upload(dataset, folder, list(names))
     stored = Task.get_task(task_id=dataset.id).artifacts
     entries = dataset.file_entries_dict
     archives = list(inherited.archives)
@@ -300,13 +300,13 @@ def _place(name: str) -> str:
     return name.rpartition("/")[0]
 
 
-def _upload(dataset: Dataset, folder: Path, names: list[str], compression: int) -> None:
+def _upload(dataset: Dataset, folder: Path, names: list[str]) -> None:
     """Upload files in archives of their own, a large one in one of its own."""
     size = sum((folder / name).stat().st_size for name in names)
     dataset.add_files(str(folder), wildcard=names, recursive=False, verbose=False)
     dataset.upload(
         show_progress=False,
-        compression=compression,
+        compression=zipfile.ZIP_STORED if names[0].endswith(".tar") else zipfile.ZIP_DEFLATED,
         chunk_size=max(1, size // MOST_ARCHIVES // 2**20),
         preview=False,
     )
