@@ -28,7 +28,7 @@ def preprocess(raw, merge="", code="", fingerprint="", **parameters):
         settings = parse(Preprocess, parameters, "preprocess")
         store = storage.store()
         pieces = pieces_of(settings, code)
-        parts = [store.fetch(part) for part in merge.split(",") if part]
+        parts = [store.fetch(part) for part in merge.split(",")] if merge else []
         earlier = store.with_pieces(pieces)
         build_dataset(store.fetch(raw), folder, settings, earlier, parts)
         artifact = dataset_artifact(folder, raw, report=report, pieces=pieces)
