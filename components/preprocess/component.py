@@ -31,7 +31,7 @@ def preprocess(raw, merge="", code="", fingerprint="", **parameters):
         settings = parse(Preprocess, parameters, "preprocess")
         store = storage.store()
         pieces = pieces_of(settings, code)
-        parts = [store.fetch(part) for part in (merge or "").split(",") if part]
+        parts = [store.fetch(part) for part in merge.split(",")] if merge else []
         earlier = store.with_pieces(pieces)
         bring = partial(store.fetch, raw)
         build_dataset(bring(TABLES), folder, settings, earlier, parts, bring)
