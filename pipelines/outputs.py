@@ -5,6 +5,7 @@ python pipelines/outputs.py remove=[runs,models] older_than=30 dry_run=false
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 
@@ -40,10 +41,16 @@ def work(settings: Any) -> None:
     """Tell of each kind how much there is, then of each thing that may go or has to stay, why."""
     run, store = settings.run, open_store(settings.run)
 
+    @functools.cache
     def goes(one: Leftover) -> bool:
         old = one.days >= settings.older_than
-        return one.kind in settings.remove and old and not one.used_by
+        return one.kind in settings.remove and old and not used_by(one)
 
+    def used_by(one: Leftover) -> str:
+        later = (other for other in found if other.name in one.before and not goes(other))
+        return one.used_by or next((other.name for other in later), "")
+
+    found: list[Leftover] = []
     if run.mode == "offline":
         gone = {one.name for one in of_outputs(PETS, store) if one.kind == "runs" and goes(one)}
         found = of_outputs(PETS, store, gone)
@@ -55,8 +62,8 @@ def work(settings: Any) -> None:
             print(f"{kind:<12} {len(own):>6}  {size_in_words(sum(one.bytes for one in own)):>9}")
     going = list(filter(goes, found))
     for one in found:
-        if one.kind in settings.remove and one.used_by:
-            print(f"stays: {one.name}, used by {one.used_by}")
+        if one.kind in settings.remove and (user := used_by(one)):
+            print(f"stays: {one.name}, used by {user}")
     for one in going:
         print(f"{'would remove' if settings.dry_run else 'removes'}: {_told(one)}")
         if not settings.dry_run:

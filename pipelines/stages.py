@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from components.evaluate.parameters import Evaluate
-from components.ingest.parameters import Ingest
+from components.ingest.parameters import BUCKETS, Ingest
 from components.preprocess.parameters import Preprocess
 from components.runtime.files import read_json
 from components.runtime.schema import BadInput
@@ -29,11 +29,12 @@ def _own_photos(settings: Ingest) -> Ingest:
         return settings
     path = os.path.expanduser(settings.path)  # noqa: PTH111
     ending = os.path.splitext(path)[1].lower()  # noqa: PTH122
+    web = "://" in path and not path.lower().startswith(BUCKETS)
     source = "folder"
     if not os.path.isdir(path):  # noqa: PTH112
         if ending in TABLES:
             source = "table"
-        elif "://" in path or ending in ARCHIVES or os.path.isfile(path):  # noqa: PTH113
+        elif web or ending in ARCHIVES or os.path.isfile(path):  # noqa: PTH113
             source = "archive"
     return replace(settings, source=source)
 
@@ -43,7 +44,8 @@ def _source(settings: Ingest, store: Store) -> dict[str, str]:
     from components.ingest import sources
     from components.runtime import storage
 
-    found = {"images of the source": str(sources.fingerprint(settings, store.identify_dataset))}
+    content = sources.fingerprint(settings, store.identify_dataset, store.scratch)
+    found = {"images of the source": str(content)}
     if storage.is_local() and (folder := sources.folder_of(settings)):
         found["folder of the source"] = str(folder)
     return found
@@ -124,6 +126,7 @@ STAGES = (
         meant=_own_photos,
         closing=_left_out,
         outside=_source,
+        in_pieces=True,
     ),
     Stage(
         "preprocess",
@@ -131,6 +134,7 @@ STAGES = (
         given_by="dataset",
         published_as="datasets/processed-",
         delivers={"images.csv": "manifest.csv"},
+        in_pieces=True,
         in_parts=True,
     ),
     Stage(

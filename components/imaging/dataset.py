@@ -10,9 +10,7 @@ import contextlib
 import csv
 import hashlib
 import json
-import math
 import os
-import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,9 +19,9 @@ from components.runtime.files import read_below
 from components.runtime.schema import parameters_of
 from components.runtime.spreadsheet import Table, original
 
+TABLES = ("dataset.json", "images.csv")  # what `load_info` and `load_images` need of a dataset
 SPLITS = ("train", "validation", "test")
 FINE, REPAIRED, LEFT_OUT = "fine", "repaired", "left_out"
-BLOCK = 512  # bytes; tar pads everything to it
 
 
 class Image(NamedTuple):
@@ -136,59 +134,6 @@ class ShardReader(contextlib.AbstractContextManager):
         """Close the shards."""
         while self._files:
             os.close(self._files.popitem()[1])
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class ShardWriter(contextlib.AbstractContextManager):
-    """Packs files into `shards/<prefix>-00000.tar`, ...: plain tar, the same bytes every time."""
-
-    def __init__(
-        self,
-        folder: Path,
-        prefix: str,
-        images_per_file: int,
-        *,
-        first: int = 0,
-        bytes_per_file: float = math.inf,
-    ) -> None:
-        self._folder = Path(folder) / "shards"
-        self._prefix, self._most, self._full = prefix, images_per_file, bytes_per_file
-        self._number, self._count = first - 1, images_per_file
-        self._file: Any = None
-        self._hash = hashlib.sha256()
-        self.files: dict[str, str] = {}  # sha256 by name of the shards that are complete
-
-    def add(self, name: str, data: bytes) -> tuple[str, int, int]:
-        """Append one file, named `name` in the tar; its shard, offset and size."""
-        if self._count == self._most or self._file.tell() >= self._full:
-            self.close()
-            self._number, self._count = self._number + 1, 0
-            self._shard = f"{self._prefix}-{self._number:05d}.tar"
-            self._folder.mkdir(exist_ok=True)
-            self._file = (self._folder / self._shard).open("wb")
-            self._hash = hashlib.sha256()
-        header = tarfile.TarInfo(name)
-        header.size = len(data)
-        self._write(header.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
-        offset = self._file.tell()
-        self._write(data)
-        self._write(bytes(-len(data) % BLOCK))
-        self._count += 1
-        return self._shard, offset, len(data)
-
-    def close(self) -> None:
-        """End the current shard."""
-        if self._file is not None:
-            self._write(bytes(2 * BLOCK))
-            self._file.close()
-            self._file = None
-            self.files[self._shard] = self._hash.hexdigest()
-
-    def _write(self, data: bytes) -> None:
-        self._file.write(data)
-        self._hash.update(data)
 
     def __exit__(self, *_: object) -> None:
         self.close()

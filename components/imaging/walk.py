@@ -11,6 +11,7 @@ import re
 from typing import NamedTuple
 
 from components.runtime.files import as_text
+from components.runtime.hashes import stamp_of
 from components.runtime.schema import BadInput
 
 # Folders of archivers, recycle bins, file systems, network storage and tools, in lower case; those
@@ -34,6 +35,7 @@ class Found(NamedTuple):
     path: str  # posix, below the folder; bytes that are not UTF-8 are surrogates
     size: int = 0  # bytes
     problem: str = ""  # why it can't be read; empty: nothing known against it
+    stamp: tuple[int, ...] = ()  # what changes with it
 
 
 class Walk(NamedTuple):
@@ -106,7 +108,8 @@ def _enter(folder: bytes, prefix: str, result: Walk) -> list[tuple[str, bytes]]:
                     else:
                         inner.append((f"{path}/", entry.path))
                 elif not hidden(name) and entry.is_file():
-                    result.files.append(Found(path, size=entry.stat().st_size))
+                    status = entry.stat()
+                    result.files.append(Found(path, status.st_size, stamp=stamp_of(status)))
                 elif not hidden(name):
                     result.files.append(Found(path, problem="not a file"))
             except OSError as error:  # a link to itself, or gone in the meantime

@@ -95,7 +95,10 @@ def read(path: Path, wanted: set[int]) -> Iterator[tuple[int, bytes, str]]:
 
     A member never yields more bytes than its size says.
     """
-    for place, (member, opened, block) in enumerate(_members(path)):
+    last = max(wanted, default=-1)
+    for place, (member, opened, block) in enumerate(_members(path) if wanted else ()):
+        if place > last:
+            return
         if place in wanted:
             try:
                 yield place, _all_of(opened, member.size, block), ""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,23 +19,25 @@ from components.imaging.dataset import (
     REPAIRED,
     Image,
     ShardReader,
-    ShardWriter,
     recorded_parameters,
     save_images,
     save_info,
 )
+from components.imaging.packing import (
+    Pictures,
+    ShardWriter,
+    look_into,
+    pictures_in,
+    pieces_key,
+)
 from components.imaging.preview import write_preview
+from components.ingest.findings import findings_in, save_findings
 from components.ingest.layout import File
 from components.ingest.pages import MOST_PICTURES, kind_of, write_left_out_page
 from components.ingest.parameters import Ingest
 from components.ingest.sources import open_source, public
 from components.ingest.sources.kind import Resolve, Source
-from components.ingest.verdict import (
-    THUMBNAIL,
-    Finding,
-    Limits,
-    examine_all,
-)
+from components.ingest.verdict import THUMBNAIL, Finding, Limits, examine_all, suffix_of
 from components.runtime.parallel import chunked, count_workers, map_ordered
 from components.runtime.progress import progress
 from components.runtime.schema import BadInput
@@ -46,74 +50,139 @@ KEEPER = {"test": 0, "validation": 1, "train": 2, "": 3}  # which of equal files
 
 
 class Seen(NamedTuple):
-    """A file, the finding on it, and where it was packed (`shard`, `offset`, `size`)."""
+    """A file, and the finding on it."""
 
     file: File
     finding: Finding
-    packed: tuple[str, int, int] = ("", 0, 0)
+
+
+def pieces_of(settings: Ingest, code: str) -> str:
+    """`Artifact.pieces` of a raw dataset."""
+    return pieces_key(code, *_limits(settings))
 
 
 def build_raw_dataset(
-    settings: Ingest, folder: Path, *, resolve: Resolve | None = None, pack: bool = False
+    settings: Ingest,
+    folder: Path,
+    *,
+    resolve: Resolve | None = None,
+    pack: bool = False,
+    earlier: Iterable[Path] = (),
+    scratch: Path | None = None,
 ) -> dict[str, Any]:
-    """Examine the source and write `dataset.json`, `images.csv` and two pages into `folder`.
+    """Examine the source and write `dataset.json`, `images.csv`, findings and two pages.
 
     Files of a folder stay where they are unless `pack` asks for copies in `shards/`; those of an
-    archive are always packed. `resolve` turns a ClearML dataset's name into a local folder.
-    Returns what `dataset.json` says. BadInput when the source does not serve or exceeds a limit.
+    archive are always packed. `resolve` turns a ClearML dataset's name into a local folder. What
+    `earlier` raw datasets of the same limits found is not looked for again; hashes of files are
+    kept below `scratch`. Returns what `dataset.json` says. BadInput when the source does not serve
+    or exceeds a limit.
     """
-    source = open_source(settings, resolve)
-    pack = pack or source.root is None
-    with ShardWriter(folder, "raw", IMAGES_PER_FILE, bytes_per_file=BYTES_PER_FILE) as writer:
-        examined = _examine(source, settings, writer if pack else None)
+    source = open_source(settings, resolve, scratch)
+    source = replace(source, files=sorted(source.files, key=lambda file: file.place))
+    known, pictures = _known(source, earlier, pack or not source.stays)
+    with ShardWriter(
+        folder, IMAGES_PER_FILE, bytes_per_file=BYTES_PER_FILE, earlier=pictures
+    ) as writer:
+        examined = _examine(source, settings, known, writer if pictures is not None else None)
         seen = list(progress(examined, total=len(source.files), label="ingest"))
+    source.known.save()
+    save_findings(folder, ((item.file.path, item.finding) for item in seen))
     seen.sort(key=lambda item: item.file.path)
-    images = _without_duplicates([_image(item) for item in seen])
+    images = _without_duplicates(writer.placed(map(_image, seen)))
     images = _with_groups(images, seen, settings.near_duplicate_distance)
     info = _describe(source, settings, images)
     _check_limits(source, settings, images, info)
-    info["files"] = writer.files
+    info["files"] = dict(sorted(writer.files.items()))
     save_images(folder, images, "raw")
     save_info(folder, info)
     with ShardReader(folder) as reader:
         write_preview(folder / "preview.jpg", images, reader)
-        pictures = {item.file.path: item.finding.picture for item in seen if item.finding.picture}
+        shown = {item.file.path: item.finding.picture for item in seen if item.finding.picture}
         page = folder / "left_out.html"
-        write_left_out_page(page, images, pictures, reader, settings.max_megapixels)
+        write_left_out_page(page, images, shown, reader, settings.max_megapixels)
     _log(info)
     return info
 
 
-def _examine(source: Source, settings: Ingest, writer: ShardWriter | None) -> Iterator[Seen]:
+def _limits(settings: Ingest) -> Limits:
+    return Limits(*(getattr(settings, name) for name in Limits._fields))
+
+
+def _known(
+    source: Source, earlier: Iterable[Path], pack: bool
+) -> tuple[list[Finding | None], Pictures | None]:
+    """The findings of earlier datasets on the files, None where there is none; and the pictures
+    that they hold, None if none are to be packed.
+
+    Files are read for their hash only if there is anything to be found by it.
+    """
+    folders, again = itertools.tee(earlier)
+    first = next(again, None)
+    if first is None:
+        return [None] * len(source.files), {} if pack else None
+    keys = [
+        (sha256, suffix_of(file.path))
+        for file, sha256 in zip(source.files, source.hashes(), strict=True)
+    ]
+    wanted = {key for file, key in zip(source.files, keys, strict=True) if not file.problem}
+    findings = look_into(folders, wanted, findings_in)
+    good = {one.sha256 for one in findings.values() if one.verdict != LEFT_OUT}
+    pictures = look_into(itertools.chain([first], again), good, pictures_in) if pack else None
+    known: list[Finding | None] = []
+    shown = 0
+    for key in keys:
+        finding = findings.get(key)
+        if finding and finding.verdict != LEFT_OUT and pack and key[0] not in pictures:
+            finding = None  # its bytes are needed
+        if finding and finding.picture is None and shown < MOST_PICTURES:
+            finding = None
+        shown += bool(finding and finding.picture)
+        known.append(finding)
+    return known, pictures
+
+
+def _examine(
+    source: Source, settings: Ingest, known: list[Finding | None], writer: ShardWriter | None
+) -> Iterator[Seen]:
     """The finding on each file, in the source's order; good files go to `writer`."""
-    limits = Limits(*(getattr(settings, name) for name in Limits._fields))
-    workers = count_workers(settings.workers, (file.size for file in source.files))
+    found = [
+        Finding(LEFT_OUT, file.problem) if file.problem else finding
+        for file, finding in zip(source.files, known, strict=True)
+    ]
+    files = [file for file, finding in zip(source.files, found, strict=True) if not finding]
+    workers = count_workers(settings.workers, (file.size for file in files))
     if writer:  # the bytes are read here, for the workers and for packing
-        root, contents = None, source.contents()
+        root, contents = None, source.contents(files)
     else:  # workers read the files themselves; no bytes travel
-        root, contents = source.root, ((file, b"") for file in source.files)
+        root, contents = source.root, ((file, b"") for file in files)
     chunks = chunked(contents, lambda content: len(content[1]) if writer else content[0].size)
-    function = functools.partial(examine_all, root, limits)
+    function = functools.partial(examine_all, root, _limits(settings))
     results = map_ordered(function, chunks, workers)
+    new = ((c, f) for pair in results for c, f in zip(*pair, strict=True))
     pictures = MOST_PICTURES
-    for (file, data), finding in ((c, f) for pair in results for c, f in zip(*pair, strict=True)):
-        packed = ("", 0, 0)
-        if writer and finding.verdict != LEFT_OUT:
-            packed = writer.add(finding.sha256, data)
+    for file, finding in zip(source.files, found, strict=True):
+        if not finding:
+            (file, data), finding = next(new)
+            if finding.sha256:
+                source.learn(file, finding.sha256)
+            if writer and finding.verdict != LEFT_OUT:
+                writer.add(finding.sha256, data)
+        elif writer:
+            writer.take_over(finding.sha256)
         pictures -= bool(finding.picture)
-        if pictures < 0:
-            finding = finding._replace(picture=b"")
-        yield Seen(file, finding, packed)
+        if finding.picture and pictures < 0:
+            finding = finding._replace(picture=None)
+        yield Seen(file, finding)
 
 
 def _image(item: Seen) -> Image:
-    file, finding, packed = item
+    file, finding = item
     return Image(
         path=file.path, label=file.label, split=file.split,
         verdict=finding.verdict, reason=finding.reason, sha256=finding.sha256,
         width=finding.width, height=finding.height,
         brightness=round(sum(finding.thumbnail) / THUMBNAIL**2, 1),
-        shard=packed[0], offset=packed[1], size=packed[2],
     )  # fmt: skip
 
 

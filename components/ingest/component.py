@@ -13,20 +13,29 @@ from components.runtime import shipping
     repo=shipping.repository(),
     auto_connect_frameworks=False,
 )
-def ingest(fingerprint="", **parameters):
+def ingest(code="", fingerprint="", **parameters):
     """Audit the photos of a source; returns the reference of the raw dataset."""
     from components.runtime import storage
     from components.runtime.schema import parse
     from components.runtime.step import step
 
-    with step("ingest"), storage.workspace() as folder:
+    with step("ingest", code) as code, storage.workspace() as folder:
         from components.imaging.artifact import dataset_artifact
-        from components.ingest.audit import build_raw_dataset
+        from components.ingest.audit import build_raw_dataset, pieces_of
         from components.ingest.page import report
         from components.ingest.parameters import Ingest
 
         settings = parse(Ingest, parameters, "ingest")
         store = storage.store()
         pack = not storage.is_local()  # other machines need the files themselves
-        build_raw_dataset(settings, folder, resolve=store.resolve_dataset, pack=pack)
-        return store.publish(folder, dataset_artifact(folder, None, report=report))
+        pieces = pieces_of(settings, code)
+        build_raw_dataset(
+            settings,
+            folder,
+            resolve=store.resolve_dataset,
+            pack=pack,
+            earlier=store.with_pieces(pieces),
+            scratch=store.scratch,
+        )
+        artifact = dataset_artifact(folder, None, report=report, pieces=pieces)
+        return store.publish(folder, artifact)

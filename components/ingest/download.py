@@ -18,7 +18,7 @@ import urllib3
 from requests.models import REDIRECT_STATI
 from requests.utils import get_auth_from_url
 
-from components.ingest.parameters import Ingest
+from components.ingest.parameters import BUCKETS, Ingest
 from components.runtime.files import file_hash
 from components.runtime.locks import locked
 from components.runtime.progress import progress
@@ -31,6 +31,7 @@ logging.getLogger("urllib3").setLevel(logging.INFO)  # below it tells whole addr
 ATTEMPTS = 5  # without progress in between
 SLOWEST = 1000  # bytes a second, over the time-out; slower counts as broken
 BLOCK = 1_000_000  # bytes, shown at a time
+TRY_AGAIN = "download failed"
 PAUSE = 1.0  # seconds before the second attempt; doubles with each
 REDIRECTS = 10  # followed at most
 SECRET = re.compile(r"^[^/]*@|^[^\[/:]*:(?!\d*/).*@")  # user and password, which may have a slash
@@ -60,12 +61,17 @@ def is_address(path: str) -> bool:
     return path.lower().startswith(("http://", "https://"))
 
 
+def is_bucket(path: str) -> bool:
+    """Whether it is in an object storage."""
+    return path.lower().startswith(BUCKETS)
+
+
 def shown(path: str) -> str:
     """What may be printed of a path: of an address, nothing that may be secret in it.
 
     That is the user, the password and the values of the query, which often are a key.
     """
-    if not is_address(path):
+    if not (is_address(path) or is_bucket(path)):
         return path
     scheme, _, rest = path.partition("://")
     place, mark, _ = rest.partition("#")[0].partition("?")
@@ -131,7 +137,7 @@ def _fetch(address: str, part: Path, settings: Ingest, told: str) -> None:
         failures = 1 if after > before else failures + 1
         if failures >= ATTEMPTS:
             raise BadInput(
-                f"{told}: download failed: {reason}; run again to go on from {after / 1e6:.0f} MB"
+                f"{told}: {TRY_AGAIN}: {reason}; run again to go on from {after / 1e6:.0f} MB"
             )
         time.sleep(PAUSE * 2 ** (failures - 1))
 

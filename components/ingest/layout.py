@@ -39,6 +39,7 @@ class File(NamedTuple):
     size: int = 0  # bytes
     problem: str = ""  # why it is left out unread; empty: nothing known against it
     place: int = 0  # its number in the archive
+    stamp: tuple[int, ...] = ()  # what changes with it, or with its archive
 
 
 class Asked(NamedTuple):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from components.runtime.schema import parameter
 
+BUCKETS = ("s3://", "gs://", "azure://")
 FOLDERS = "source=folder|archive|clearml_dataset"  # are the classes
 AT_A_PATH = "source=folder|archive|names|table"
 PACKED = "source=archive|names|table"  # or may be
@@ -22,7 +23,8 @@ class Ingest:
     with the label in their names, or a table with the labels."""
     path: str | None = parameter(form=True, only_with=AT_A_PATH)
     """Folder (one sub-folder a class), the archive's path or http(s) address, either of them for
-    source=names, or the CSV or TSV file for source=table."""
+    source=names, or the CSV or TSV file for source=table. Folders and archives may be in a bucket:
+    s3://, gs://, azure://."""
     layout: str = parameter(choices=("auto", "classes", "subfolders"), form=True, only_with=FOLDERS)
     """Which folders are the classes: the first level with several folders, or those below them;
     auto: as their names say."""
@@ -43,7 +45,7 @@ class Ingest:
     "Checksum that the archive must have; null: not checked."
     dataset: str | None = parameter(form=True, only_with="source=clearml_dataset")
     "ClearML dataset: its id, or project/name, or project/name/version."
-    download_folder: str = parameter(affects_result=False, only_with=PACKED)
+    download_folder: str = parameter(affects_result=False, only_with=AT_A_PATH)
     "Where downloads are kept, once for all runs."
     download_timeout: float = parameter(above=0, affects_result=False, only_with=PACKED)
     "Seconds without progress after which a download is tried again."

@@ -49,7 +49,15 @@ class Finding(NamedTuple):
     width: int = 0  # pixels, upright
     height: int = 0
     thumbnail: bytes = b""  # grey, THUMBNAIL x THUMBNAIL, upright; empty when not decoded
-    picture: bytes = b""  # a small JPEG of an image left out, as far as it can be decoded
+    picture: bytes | None = b""  # a small JPEG of an image left out, as far as it can be decoded;
+    # None: there may be one, but enough others are shown
+
+
+def suffix_of(path: str) -> str:
+    """All that counts of a file's name."""
+    name = path.rpartition("/")[2]
+    place = name.rfind(".")
+    return name[place:].lower() if 0 < place < len(name) - 1 else ""
 
 
 def examine_all(
@@ -111,7 +119,7 @@ def _examine(data: bytes, path: str, limits: Limits) -> Finding:
         return Finding(LEFT_OUT, told, "", width, height, small.tobytes())
     if turned or turn is not None:
         repairs.insert(0, "turned upright")
-    suffix = Path(path).suffix.lower()
+    suffix = suffix_of(path)
     if suffix not in SUFFIXES[image.format]:
         repairs.insert(0, f"{image.format} named {suffix or 'without ending'}")
     verdict = REPAIRED if repairs else FINE

@@ -7,9 +7,8 @@ import hashlib
 import itertools
 import json
 import logging
-import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,21 @@ from components.imaging.dataset import (
     SPLITS,
     Image,
     ShardReader,
-    ShardWriter,
     load_images,
     load_info,
     recorded_parameters,
     save_images,
     save_info,
 )
+from components.imaging.packing import (
+    Pictures,
+    ShardWriter,
+    look_into,
+    pictures_in,
+    pieces_key,
+)
 from components.imaging.preview import write_preview
-from components.preprocess.images import process_images
+from components.preprocess.images import process_images, recipe_of
 from components.preprocess.parameters import Preprocess
 from components.preprocess.splits import assign
 from components.runtime.parallel import chunked, count_workers, map_ordered
@@ -37,64 +42,89 @@ from components.runtime.schema import BadInput
 
 logger = logging.getLogger(__name__)
 
+Bring = Callable[[Collection[str]], Any]
 
-def build_dataset(raw: Path, folder: Path, settings: Preprocess) -> dict[str, Any]:
+
+def pieces_of(settings: Preprocess, code: str) -> str:
+    """`Artifact.pieces` of a processed dataset."""
+    return pieces_key(code, *recipe_of(settings))
+
+
+def build_dataset(
+    raw: Path,
+    folder: Path,
+    settings: Preprocess,
+    earlier: Iterable[Path] = (),
+    parts: Sequence[Path] = (),
+    bring: Bring = lambda files: None,
+) -> dict[str, Any]:
     """Turn the raw dataset in `raw` into a processed one in `folder`; what `dataset.json` says.
 
+    Pictures that `parts` of it or `earlier` datasets of the same recipe hold are not made again.
+    `bring` is asked for those files of `raw` that are needed beside its tables.
     BadInput when a split that was asked for gets no image.
     """
-    info = build_part(raw, folder, settings, 0, 1)
+    raw_info = _raw_info(raw)
+    kept, crossing = _plan(raw, settings)
+    wanted = {image.sha256 for image in kept}
+    pictures: Pictures = {}
+    for part in parts:
+        if load_info(part) != load_info(part) | _made_of(raw_info, settings):
+            raise BadInput(f"{part}: the parts come from different datasets or parameters")
+        pictures |= pictures_in(part, wanted)
+    pictures |= look_into(earlier, wanted - pictures.keys(), pictures_in)
+    images, files = _pack(raw, folder, kept, settings, pictures, bring)
+    about = {
+        "kind": "processed",
+        "name": raw_info["name"],
+        "classes": raw_info["classes"],
+        "image_size": [settings.image_size, settings.image_size],
+        "notes": raw_info.get("notes", []),
+        **_made_of(raw_info, settings),
+    }
+    info = _write(folder, images, crossing, files, about)
     _log(info)
     return info
 
 
 def build_part(
-    raw: Path, folder: Path, settings: Preprocess, part: int, parts: int
-) -> dict[str, Any]:
-    """Like `build_dataset`, but only every `parts`-th tar file, beginning with number `part`."""
+    raw: Path,
+    folder: Path,
+    settings: Preprocess,
+    part: int,
+    parts: int,
+    earlier: Iterable[Path] = (),
+    bring: Bring = lambda files: None,
+) -> None:
+    """Make what part number `part` of `parts` has to make of the pictures, for `build_dataset`.
+
+    That is those which lie together in `raw`, so that it is asked for few of its files.
+    """
+    raw_info = _raw_info(raw)
+    kept = sorted(_plan(raw, settings)[0], key=lambda image: (image.shard, image.offset))
+    share = kept[len(kept) * part // parts : len(kept) * (part + 1) // parts]
+    share.sort(key=_order)
+    wanted = {image.sha256 for image in share}
+    there = look_into(earlier, wanted, pictures_in)
+    share = [image for image in share if image.sha256 not in there]
+    images, files = _pack(raw, folder, share, settings, {}, bring)
+    save_images(folder, images, "processed")
+    save_info(folder, {"kind": "part", "files": files, **_made_of(raw_info, settings)})
+
+
+def _raw_info(raw: Path) -> dict[str, Any]:
+    """What the raw dataset says; BadInput where it is none or its photos are gone."""
     raw_info = load_info(raw)
     if raw_info["kind"] != "raw":
         raise BadInput(f"{raw}: is a {raw_info['kind']} dataset; preprocess needs a raw one")
     root = raw_info["root"]
     if root and not Path(root).is_dir():
         raise BadInput(f"{root}: the photos that ingest saw are no longer there; run ingest again")
-    kept, crossing = _plan(raw, settings)
-    planned = list(_files(kept, settings.images_per_file))[part::parts]
-    images, files = _pack(raw, folder, planned, settings)
-    left_out = [(image.path, image.reason) for image in crossing] if part == 0 else []
-    about = {
-        "name": raw_info["name"],
-        "classes": raw_info["classes"],
-        "image_size": [settings.image_size, settings.image_size],
-        "raw": raw_info["content"],
-        "notes": raw_info.get("notes", []),
-        "parameters": recorded_parameters(settings),
-    }
-    return _write(folder, images, left_out, files, about)
+    return raw_info
 
 
-def merge_parts(parts: list[Path], folder: Path) -> dict[str, Any]:
-    """Merge the parts of one dataset; the bytes are those of a single run of `build_dataset`."""
-    infos = [load_info(part) for part in parts]
-    if len({(info["raw"], json.dumps(info["parameters"])) for info in infos}) != 1:
-        raise BadInput(f"{parts[0]}: the parts come from different datasets or parameters")
-    (folder / "shards").mkdir(exist_ok=True)
-    for part, info in zip(parts, infos, strict=True):
-        for name in info["files"]:
-            shutil.copyfile(part / "shards" / name, folder / "shards" / name)
-    first = infos[0]
-    merged = _write(
-        folder,
-        [image for part in parts for image in load_images(part)],
-        [(item["path"], item["reason"]) for info in infos for item in info["left_out"]],
-        {name: digest for info in infos for name, digest in info["files"].items()},
-        {
-            key: first[key]
-            for key in ("name", "classes", "image_size", "raw", "notes", "parameters")
-        },
-    )
-    _log(merged)
-    return merged
+def _made_of(raw_info: dict[str, Any], settings: Preprocess) -> dict[str, Any]:
+    return {"raw": raw_info["content"], "parameters": recorded_parameters(settings)}
 
 
 def _log(info: dict[str, Any]) -> None:
@@ -123,43 +153,53 @@ def _order(image: Image) -> tuple[int, str]:
     return SPLITS.index(image.split), image.sha256
 
 
-def _files(images: list[Image], images_per_file: int) -> Iterator[tuple[str, int, list[Image]]]:
-    """Split, number and images of each tar file."""
-    for split in SPLITS:
-        own = [image for image in images if image.split == split]
-        for number, start in enumerate(range(0, len(own), images_per_file)):
-            yield split, number, own[start : start + images_per_file]
+def _files(images: list[Image], images_per_file: int) -> list[list[Image]]:
+    """The images of each tar file, if all are packed anew: never of two splits."""
+    splits = [[image for image in images if image.split == split] for split in SPLITS]
+    return [
+        own[start : start + images_per_file]
+        for own in splits
+        for start in range(0, len(own), images_per_file)
+    ]
 
 
 def _pack(
-    raw: Path, folder: Path, planned: list[tuple[str, int, list[Image]]], settings: Preprocess
+    raw: Path,
+    folder: Path,
+    images: list[Image],
+    settings: Preprocess,
+    pictures: Pictures,
+    bring: Bring,
 ) -> tuple[list[Image], dict[str, str]]:
     """Process images into tar files: their rows, and the files' sha256.
 
     `BadInput` for an image that ingest let pass and that can't be read: its loss would be kept.
     """
-    todo = [image for _, _, images in planned for image in images]
+    todo = [image for image in images if image.sha256 not in pictures]
+    if shards := {f"shards/{image.shard}" for image in todo if image.shard}:
+        bring(shards)
     workers = count_workers(settings.workers, map(_size, todo))
     function = functools.partial(process_images, raw, settings)
     chunks = map_ordered(function, chunked(todo, _size), workers)
     made = itertools.chain.from_iterable(stored for _, stored in chunks)
     stored = progress(made, total=len(todo), label="preprocess")
-    suffix = {"jpeg": "jpg", "png": "png"}[settings.format]
-    rows, files = [], {}
-    for split, number, images in planned:
-        with ShardWriter(folder, split, len(images), first=number) as writer:
-            for image in images:
-                data, problem = next(stored)
-                if problem:
-                    raise BadInput(
-                        f"{image.path}: {problem}, but ingest has read it; run again to see it anew"
-                    )
-                shard, offset, size = writer.add(f"{image.sha256}.{suffix}", data)
-                rows.append(
-                    image._replace(verdict="", reason="", shard=shard, offset=offset, size=size)
-                )
-        files.update(writer.files)
-    return rows, files
+    ending = {"jpeg": ".jpg", "png": ".png"}[settings.format]
+    most = settings.images_per_file
+    with ShardWriter(folder, most, ending=ending, earlier=pictures) as writer:
+        new = [image for image in images if image.sha256 not in writer.places]
+        for file in _files(new, most):
+            for image in file:
+                if not writer.take_over(image.sha256):
+                    data, problem = next(stored)
+                    if problem:
+                        raise BadInput(
+                            f"{image.path}: {problem}, but ingest has read it; "
+                            "run again to see it anew"
+                        )
+                    writer.add(image.sha256, data)
+            writer.end_shard()
+    rows = (image._replace(verdict="", reason="") for image in images)
+    return writer.placed(rows), dict(sorted(writer.files.items()))
 
 
 def _size(image: Image) -> int:
@@ -169,23 +209,20 @@ def _size(image: Image) -> int:
 
 def _write(
     folder: Path,
-    images: Iterable[Image],
-    left_out: list[tuple[str, str]],
+    images: list[Image],
+    crossing: list[Image],
     files: dict[str, str],
     about: dict[str, Any],
 ) -> dict[str, Any]:
     """The table, the preview and `dataset.json`, which comes last."""
-    images = sorted(images, key=_order)
     counts = Counter((image.split, image.label) for image in images)
     save_images(folder, images, "processed")
-    files = dict(sorted(files.items()))
-    info = {
-        "kind": "processed",
-        **about,
+    left_out = sorted((image.path, image.reason) for image in crossing)
+    info = about | {
         "counts": {
             split: {label: counts[split, label] for label in about["classes"]} for split in SPLITS
         },
-        "left_out": [{"path": path, "reason": reason} for path, reason in sorted(left_out)],
+        "left_out": [{"path": path, "reason": reason} for path, reason in left_out],
         "files": files,
     }
     with ShardReader(folder, info) as reader:

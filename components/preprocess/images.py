@@ -14,10 +14,15 @@ from components.preprocess.parameters import Preprocess
 Stored = tuple[bytes, str]  # the encoded image, or b"" and why there is none
 
 
+def recipe_of(settings: Preprocess) -> Recipe:
+    """All that decides what becomes of an image."""
+    return Recipe(settings.image_size, settings.resize, settings.format, settings.quality)
+
+
 def process_images(raw: Path, settings: Preprocess, images: list[dataset.Image]) -> list[Stored]:
     """The stored form of some images of the raw dataset in the folder `raw`; never raises."""
     stored = []
-    recipe = Recipe(settings.image_size, settings.resize, settings.format, settings.quality)
+    recipe = recipe_of(settings)
     with dataset.ShardReader(raw) as reader, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for image in images:

@@ -13,18 +13,24 @@ from components.runtime import shipping
     repo=shipping.repository(),
     auto_connect_frameworks=False,
 )
-def preprocess_part(raw, part, fingerprint="", **parameters):
+def preprocess_part(raw, part, code="", fingerprint="", **parameters):
     """Process share number `part` of a raw dataset, from 0; returns the reference of the part."""
+    from functools import partial
+
     from components.runtime import storage
     from components.runtime.schema import parse
     from components.runtime.step import step
     from components.runtime.stores import Artifact
 
-    with step("preprocess"), storage.workspace() as folder:
-        from components.preprocess.build import build_part
+    with step("preprocess", code) as code, storage.workspace() as folder:
+        from components.imaging.dataset import TABLES
+        from components.preprocess.build import build_part, pieces_of
         from components.preprocess.parameters import Preprocess
 
         settings = parse(Preprocess, parameters, "preprocess")
         store = storage.store()
-        build_part(store.fetch(raw), folder, settings, int(part), settings.parts)
+        earlier = store.with_pieces(pieces_of(settings, code), TABLES)
+        bring = partial(store.fetch, raw)
+        which = int(part), settings.parts
+        build_part(bring(TABLES), folder, settings, *which, earlier, bring)
         return store.publish(folder, Artifact(kind="part"))

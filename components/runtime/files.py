@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +100,8 @@ def read_seal(folder: Path) -> dict[str, Any]:
     return sealed
 
 
-def altered(folder: Path) -> str | None:
-    """The name of a file that is not as it was published, if there is one.
+def altered(folder: Path, wanted: Collection[str] = ()) -> str | None:
+    """The name of a file, of all or of those `wanted`, that is not as it was published.
 
     A file whose size and time stamps are those of the last look is not read again.
     """
@@ -115,6 +115,9 @@ def altered(folder: Path) -> str | None:
         looked = {}
     seen = {}
     for name, known in files.items():
+        if wanted and name not in wanted:
+            seen |= {name: looked[name]} if name in looked else {}
+            continue
         try:
             stamp = _stamp(folder / name)
             if stamp != looked.get(name) and (

@@ -35,4 +35,6 @@ def original(cell: str) -> str:
 
 
 def _suspicious(cell: str) -> bool:
+    if cell[:1].isalnum():  # nearly always, and sooner told
+        return False
     return bool(FORMULA.match(cell)) and not NUMBER.fullmatch(cell)

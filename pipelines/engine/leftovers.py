@@ -36,6 +36,8 @@ class Leftover:
     days: float  # since it was made or last used
     used_by: str
     remove: Callable[[], None]
+    before: tuple[str, ...] = ()
+    """The names of those that can't be fetched without it, and so have to go before it."""
 
 
 def of_outputs(pipeline: Pipeline, store: LocalStore, gone: Collection[str] = ()) -> list[Leftover]:
@@ -127,26 +129,31 @@ def of_server(pipeline: Pipeline, project: str, champions: Champions) -> list[Le
             users.setdefault(task["id"], f"run {user}")
     found = []
 
-    def add(kind: str, one: dict[str, Any], remove: Callable[[], Any]) -> None:
+    def add(
+        kind: str, one: dict[str, Any], remove: Callable[[], Any], before: tuple[str, ...] = ()
+    ) -> None:
         user = users.get(one["id"]) or ("its publication" if _is_published(one) else "")
         size = int((one.get("runtime") or {}).get("ds_total_size") or 0)
         name = f"{one['name']} {one['id']}"
-        found.append(Leftover(kind, name, size, _age(one), user, remove))
+        found.append(Leftover(kind, name, size, _age(one), user, remove, before))
 
     for task in tasks:
         if task["id"] not in runs and stage_of(task["name"]) in pipeline.stages:
             add("steps", task, partial(_delete_step, Task, task["id"]))
     for model in _models(project):
         add("models", model, partial(Model.remove, model["id"], delete_weights_file=True))
-    for dataset in _datasets(project):
+    versions = _datasets(project)
+    for dataset in versions:
         delete = partial(Dataset.delete, dataset_id=dataset["id"], force=True)
-        add("datasets", dataset, delete)
+        later = (one for one in versions if dataset["id"] in _graph(one, "Dataset Struct"))
+        names = tuple(f"{one['name']} {one['id']}" for one in later if one is not dataset)
+        add("datasets", dataset, delete, names)
     return found
 
 
-def _graph(run: dict[str, Any]) -> str:
-    """What ClearML keeps of a run's steps, reused ones too."""
-    item = (run.get("configuration") or {}).get("Pipeline") or {"value": ""}
+def _graph(task: dict[str, Any], name: str = "Pipeline") -> str:
+    """What ClearML keeps of a run's steps, reused ones too, or of the versions before a dataset."""
+    item = (task.get("configuration") or {}).get(name) or {"value": ""}
     return str(item["value"] if isinstance(item, dict) else item.value)
 
 
@@ -179,8 +186,8 @@ def _datasets(project: str) -> list[dict[str, Any]]:
         for one in Dataset.list_datasets(dataset_project=project, only_completed=True)
         if any(tag.startswith("content:") for tag in one["tags"])
     ]
-    fields = ["name", "status", "last_update", "runtime"]
-    wanted = {"id": ours, "search_hidden": True}
+    fields = ["name", "status", "last_update", "runtime", "configuration"]
+    wanted = {"id": ours, "search_hidden": True, "order_by": ["-created"]}
     return Task.query_tasks(task_filter=wanted, additional_return_fields=fields) if ours else []
 
 

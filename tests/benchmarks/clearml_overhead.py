@@ -54,9 +54,10 @@ if __name__ == "__main__":
 
 # The work of each stage, replaced by copying what a real run made.
 STUBS = {
-    "components/ingest/audit.py": "def build_raw_dataset(settings, folder, **_):",
-    "components/preprocess/build.py": "merge_parts = None\n"
-    "def build_dataset(raw, folder, settings):",
+    "components/ingest/audit.py": "def pieces_of(*_):\n    return ''\n"
+    "def build_raw_dataset(settings, folder, **_):",
+    "components/preprocess/build.py": "def pieces_of(*_):\n    return ''\n"
+    "def build_dataset(raw, folder, *_):",
     "components/train/fit.py": "def train_classifier(dataset, folder, settings, *_, **__):",
     "components/evaluate/evaluation.py": "SHOWN = ('metrics.json', 'report.html')\n"
     "def evaluate_model(model, dataset, folder, *_):",

@@ -11,9 +11,11 @@ import argparse
 import contextlib
 import dataclasses
 import io
+import itertools
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,15 +30,19 @@ sys.path.insert(0, str(ROOT))
 
 from PIL import Image  # noqa: E402
 
+from components.imaging.artifact import dataset_artifact  # noqa: E402
 from components.imaging.decoding import FILTER  # noqa: E402
 from components.ingest.audit import build_raw_dataset  # noqa: E402
+from components.ingest.sources import fingerprint  # noqa: E402
 from components.preprocess.build import build_dataset  # noqa: E402
 from components.runtime.parallel import chunked  # noqa: E402
+from components.runtime.stores.local_store import LocalStore  # noqa: E402
 from tests.ingest.builders import ingest_settings, preprocess_settings  # noqa: E402
 
 CPUS = len(os.sched_getaffinity(0))
 SETTINGS = preprocess_settings(image_size=224, images_per_file=1000)
 SIZE, QUALITY = SETTINGS.image_size, SETTINGS.quality
+PARTS = ("fingerprint", "ingest", "preprocess")
 SMALL_SIZE = 32  # pixels, of the growing sets: their number is what matters
 
 
@@ -76,7 +82,12 @@ def measure(what: str, folder: Path) -> dict[str, float]:
     """Run one side in this process; seconds of its parts."""
     times: dict[str, float] = {}
     start = time.perf_counter()
-    if what == "decode":
+    if what in ("folder", "archive"):
+        times = stages(what, folder)
+        times["total"] = sum(times.values())
+    elif what == "fingerprint":
+        fingerprint(ingest_settings(path=folder), None, folder.with_name("scratch"))
+    elif what == "decode":
         with ProcessPoolExecutor(CPUS, get_context("fork")) as pool:
             list(pool.map(decode, chunks_of(folder)))
     elif what.startswith("convert"):
@@ -91,15 +102,56 @@ def measure(what: str, folder: Path) -> dict[str, float]:
         with tempfile.TemporaryDirectory() as name:
             raw, done = Path(name, "raw"), Path(name, "done")
             raw.mkdir(), done.mkdir()
-            build_raw_dataset(ingest_settings(path=folder), raw)
+            build_raw_dataset(ingest_settings(path=folder, layout="classes"), raw)
             times["ingest"] = time.perf_counter() - start
             if what != "ingest":
                 middle = time.perf_counter()
                 size = SMALL_SIZE if what == "both-small" else SIZE
                 build_dataset(raw, done, dataclasses.replace(SETTINGS, image_size=size))
                 times["preprocess"] = time.perf_counter() - middle
-    times["total"] = time.perf_counter() - start
+    times.setdefault("total", time.perf_counter() - start)
     return times
+
+
+def stages(source: str, path: Path) -> dict[str, float]:
+    """Both stages as a run has them: with the fingerprint before, published, in pieces; seconds."""
+    store = LocalStore(path.with_name(f"outputs-{source}"))
+    settings = ingest_settings(source, path=path)
+    marks = [time.perf_counter()]
+    fingerprint(settings, None, store.scratch)
+    marks.append(time.perf_counter())
+    with store.workspace() as folder:
+        earlier = store.with_pieces("raw")
+        build_raw_dataset(settings, folder, earlier=earlier, scratch=store.scratch)
+        raw = store.publish(folder, dataset_artifact(folder, None, pieces="raw"))
+    marks.append(time.perf_counter())
+    with store.workspace() as folder:
+        build_dataset(store.fetch(raw), folder, SETTINGS, store.with_pieces("processed"))
+        store.publish(folder, dataset_artifact(folder, raw, pieces="processed"))
+    marks.append(time.perf_counter())
+    seconds = [after - before for before, after in itertools.pairwise(marks)]
+    return dict(zip(("fingerprint", "ingest", "preprocess"), seconds, strict=True))
+
+
+def grow(name: str, photos: Path, archive: Path) -> None:
+    """What one photo more costs, and what an unchanged set, of a folder and of an archive."""
+    photo = min(path for path in photos.rglob("*.jpg"))
+    for source, path in (("folder", photos), ("archive", archive)):
+        time.sleep(2.1)  # younger files are not taken for unchanged
+        first = run(source, path)
+        unchanged = run(source, path)
+        with Image.open(photo) as picture:
+            new = picture.transpose(Image.Transpose.ROTATE_90)
+        new.save(photo.with_name(f"new-{source}.jpg"))
+        if source == "archive":
+            with zipfile.ZipFile(archive, "a") as file:
+                new_photo = photo.with_name("new-archive.jpg")
+                file.write(new_photo, new_photo.relative_to(photos))
+        added = run(source, path)
+        for told, times in (("first", first), ("again", unchanged), ("one photo more", added)):
+            parts = ", ".join(f"{part} {times[part]:.2f}" for part in times if part in PARTS)
+            share = times["total"] / first["total"]
+            print(f"{name} in {source}, {told:14s} {times['total']:5.2f} s ({parts}): {share:.2f}x")
 
 
 def memory_of(session: int) -> float:
@@ -186,6 +238,8 @@ def main() -> None:
             audit, loop = best_of(("ingest", "decode"), small, arguments.repeat)
             print("goal: at most 1.5x the time")
             compare("ingest with near duplicates of 7,000 photos, bare: decode", audit, loop)
+            print("goal: one photo more at most 0.12x")
+            grow("7,000 photos", small, shutil.copy(arguments.data / "pets180.zip", name))
         else:
             print(f"{arguments.data}: no photos, their comparisons are left out")
         for count in arguments.growth:

@@ -113,6 +113,11 @@ class ClearMLServer:
         return f"http://127.0.0.1:{self._servers[0].server_port}"
 
     @property
+    def files_folder(self) -> Path:
+        """Where the file server keeps what it is given."""
+        return Path(self._folder).resolve()
+
+    @property
     def files_url(self) -> str:
         return f"http://127.0.0.1:{self._servers[1].server_port}"
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+from components.imaging.dataset import load_info
 from tests.checkout import ENTRY, Checkout
 
 # Seconds instead of minutes; the stages, the loop and the report are the real ones.
@@ -133,3 +135,24 @@ def test_the_real_photos_train(tmp_path: Path, shared_data: Path) -> None:
     done = Checkout(tmp_path).run(*TINY, "ingest=folder", f"ingest.path={tmp_path / 'PetImages'}")
     assert done.returncode == 0, done.stderr
     assert "\n1405 of 1417 images in 2 classes, 12 left out (" in done.stdout
+
+
+def test_a_model_of_a_set_that_was_extended_is_that_of_one_from_scratch(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    stages = "run.stages=[ingest,preprocess]"
+    assert checkout.run(*TINY, stages).returncode == 0
+    cats, dogs = (checkout.root / "data/train" / label for label in ("cat", "dog"))
+    shutil.copy(cats / "000.jpg", tmp_path / "moved.jpg")
+    (dogs / "000.jpg").replace(cats / "000.jpg")  # and so under another label
+    (tmp_path / "moved.jpg").replace(dogs / "new.jpg")
+    (dogs / "001.jpg").unlink()
+    made = []
+    for outputs in ("outputs", "fresh"):
+        done = checkout.run(*TINY, "run.stages=[ingest,preprocess,train]", f"run.outputs={outputs}")
+        assert done.returncode == 0, done.stderr
+        processed = (checkout.root / outputs / "datasets").glob("processed-*")
+        newest = max(processed, key=lambda folder: folder.stat().st_mtime_ns)
+        models = [path.name for path in (checkout.root / outputs / "models").iterdir()]
+        made.append((models, load_info(newest)["content"], load_info(newest)["files"]))
+    assert made[0][:2] == made[1][:2]
+    assert made[0][2] != made[1][2]  # the first took over what it had

@@ -13,7 +13,8 @@ from PIL import Image as Picture
 
 from components.evaluate.parameters import Evaluate
 from components.evaluate.predictions import Predictions
-from components.imaging.dataset import Image, ShardWriter, save_images, save_info
+from components.imaging.dataset import Image, save_images, save_info
+from components.imaging.packing import ShardWriter
 
 SIDE = 24  # pixels
 CONTENT = "c0ffee" * 10
@@ -56,29 +57,28 @@ def make_dataset(
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for split, each in counts.items():
-        with ShardWriter(folder, split, images_per_file=1000) as shards:
+        own = []
+        with ShardWriter(folder, images_per_file=1000) as shards:
             for number in range(each):
                 for index, label in enumerate(classes):
                     level = 255 * (index + 0.5) / len(classes) + random.normal(0, 45)
                     picture = _noise(random, level, side)
                     path = f"{split}/{label}/{number}.jpg"
-                    shard, offset, size = shards.add(path, _as_jpeg(picture))
-                    rows.append(
+                    name = path.encode("utf-8", "surrogateescape")
+                    digest = hashlib.sha256(name).hexdigest()
+                    shards.add(digest, _as_jpeg(picture))
+                    own.append(
                         Image(
                             path=path,
                             label=label,
                             split=split,
-                            sha256=hashlib.sha256(
-                                path.encode("utf-8", "surrogateescape")
-                            ).hexdigest(),
+                            sha256=digest,
                             width=100 + number,
                             height=80,
                             brightness=float(picture.mean()),
-                            shard=shard,
-                            offset=offset,
-                            size=size,
                         )
                     )
+        rows += shards.placed(own)
     save_images(folder, rows, "processed")
     save_info(
         folder,

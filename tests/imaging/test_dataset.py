@@ -12,12 +12,12 @@ import pytest
 from components.imaging.dataset import (
     Image,
     ShardReader,
-    ShardWriter,
     load_images,
     load_info,
     save_images,
     save_info,
 )
+from components.imaging.packing import ShardWriter
 from tests.ingest.builders import contents
 
 LATIN = b"l\xe9/\xff.jpg".decode("utf-8", "surrogateescape")  # not UTF-8
@@ -54,11 +54,12 @@ def test_the_hash_of_the_table_is_that_of_its_file(tmp_path: Path) -> None:
 
 def pack(folder: Path, data: list[bytes], per_file: int = 3) -> list[Image]:
     save_info(folder, {"kind": "processed"})
-    with ShardWriter(folder, "train", per_file) as writer:
-        return [
-            Image(f"{n}", "cat", "train", "", "", f"{n}", "", 1, 1, 1.0, *writer.add(f"{n}.jpg", d))
-            for n, d in enumerate(data)
-        ]
+    with ShardWriter(folder, per_file, ending=".jpg") as writer:
+        for n, one in enumerate(data):
+            writer.add(f"{n}", one)
+    return writer.placed(
+        Image(f"{n}", "cat", "train", "", "", f"{n}", "", 1, 1, 1.0) for n in range(len(data))
+    )
 
 
 DATA = [bytes([n]) * (n * 300) for n in range(8)]
@@ -66,9 +67,8 @@ DATA = [bytes([n]) * (n * 300) for n in range(8)]
 
 def test_shards_are_tar_files_that_can_be_read_at_offsets(tmp_path: Path) -> None:
     images = pack(tmp_path, DATA)
-    assert sorted(p.name for p in (tmp_path / "shards").iterdir()) == [
-        f"train-0000{n}.tar" for n in range(3)
-    ]
+    assert [image.shard for image in images[::3]] == list(dict.fromkeys(i.shard for i in images))
+    assert {p.name for p in (tmp_path / "shards").iterdir()} == {image.shard for image in images}
     unpacked = {}
     for shard in (tmp_path / "shards").iterdir():
         with tarfile.open(shard) as tar:
@@ -85,16 +85,19 @@ def test_shards_have_the_same_bytes_and_the_hash_they_are_told_by(tmp_path: Path
         (tmp_path / name).mkdir()
         pack(tmp_path / name, DATA)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
-    with ShardWriter(tmp_path / "one", "again", 9) as writer:
+    with ShardWriter(tmp_path / "one", 9) as writer:
         writer.add("x", b"data")
-    shard = (tmp_path / "one/shards/again-00000.tar").read_bytes()
-    assert writer.files == {"again-00000.tar": hashlib.sha256(shard).hexdigest()}
+    ((name, digest),) = writer.files.items()
+    assert hashlib.sha256((tmp_path / "one/shards" / name).read_bytes()).hexdigest() == digest
+    assert name == f"{digest[:16]}.tar"
 
 
 def test_a_shard_ends_by_number_or_by_bytes(tmp_path: Path) -> None:
-    with ShardWriter(tmp_path, "x", 3, bytes_per_file=4000) as writer:
-        shards = [writer.add(str(n), bytes(size))[0] for n, size in enumerate([1, 1, 1, 4000, 9])]
-    assert shards == ["x-00000.tar"] * 3 + ["x-00001.tar", "x-00002.tar"]
+    with ShardWriter(tmp_path, 3, bytes_per_file=4000) as writer:
+        for n, size in enumerate([1, 1, 1, 4000, 9]):
+            writer.add(str(n), bytes(size))
+    shards = [writer.places[str(n)][0] for n in range(5)]
+    assert [shards.index(shard) for shard in shards] == [0, 0, 0, 3, 4]
 
 
 def test_many_threads_share_a_reader(tmp_path: Path) -> None:

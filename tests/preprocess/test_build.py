@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image as Pillow
 
-from components.imaging.dataset import LEFT_OUT, ShardReader, load_images, load_info
+from components.imaging.dataset import LEFT_OUT, TABLES, ShardReader, load_images, load_info
+from components.ingest import audit
 from components.ingest.audit import build_raw_dataset
-from components.preprocess.build import build_dataset, build_part, merge_parts
+from components.preprocess.build import build_dataset, build_part
 from components.runtime import parallel
 from components.runtime.schema import BadInput
 from tests.ingest.builders import (
@@ -71,9 +74,11 @@ def test_a_processed_dataset_has_every_good_image_at_its_size(raw: Path) -> None
 def test_images_lie_in_the_order_of_the_table_with_the_classes_mixed(raw: Path) -> None:
     folder = build(raw, "done")
     images = load_images(folder, "train")
-    assert [(i.shard, i.offset) for i in images] == sorted((i.shard, i.offset) for i in images)
+    shards = list(dict.fromkeys(i.shard for i in images))
+    places = [(shards.index(i.shard), i.offset) for i in images]
+    assert places == sorted(places)
     assert {i.label for i in images[:20]} == {"cat", "dog"}
-    assert Counter(i.shard for i in images)["train-00000.tar"] == 20
+    assert Counter(i.shard for i in images)[shards[0]] == 20
 
 
 def test_any_number_of_processes_writes_the_same_bytes(
@@ -100,18 +105,65 @@ def test_merged_parts_are_the_single_run(raw: Path, parts: int) -> None:
         build_part(raw, folders[-1], settings, part, parts)
     merged = raw.parent / "merged"
     merged.mkdir()
-    assert merge_parts(folders, merged) == load_info(single)
+    shutil.rmtree(raw.parent / "photos/cat")  # all of them are made
+    assert build_dataset(raw, merged, settings, parts=folders) == load_info(single)
     assert contents(merged) == contents(single)
     images = [len(load_images(folder)) for folder in folders]
     assert sum(images) == len(load_images(single))
     assert parts == 20 or min(images) > 0
 
 
+def test_each_part_asks_for_the_shards_that_it_works_on_and_what_merges_them_for_none(
+    raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a server, where a raw dataset is packed and comes file by file."""
+    monkeypatch.setattr(audit, "IMAGES_PER_FILE", 8)
+    packed, fetched, settings = raw.parent / "packed", raw.parent / "fetched", preprocess_settings()
+    packed.mkdir()
+    build_raw_dataset(ingest_settings(path=raw.parent / "photos"), packed, pack=True)
+    brought: list[int] = []
+
+    def bring(names: Collection[str]) -> None:
+        for name in names:
+            shutil.copyfile(packed / name, fetched / name)
+            brought.append((packed / name).stat().st_size)
+
+    def forget() -> None:
+        brought.clear()
+        shutil.rmtree(fetched, ignore_errors=True)
+        (fetched / "shards").mkdir(parents=True)
+        for name in TABLES:
+            shutil.copyfile(packed / name, fetched / name)
+
+    parts = [raw.parent / f"part{number}" for number in range(4)]
+    whole = sum(file.stat().st_size for file in packed.glob("shards/*"))
+    for number, part in enumerate(parts):
+        part.mkdir()
+        forget()
+        build_part(fetched, part, settings, number, 4, bring=bring)
+        assert 0 < sum(brought) < 0.4 * whole  # a quarter, and the rest of a shard at either end
+    forget()
+    (raw.parent / "merged").mkdir()
+    build_dataset(fetched, raw.parent / "merged", settings, parts=parts, bring=bring)
+    assert brought == []
+    (raw.parent / "whole").mkdir()
+    build_dataset(packed, raw.parent / "whole", settings)
+    assert contents(raw.parent / "merged") == contents(raw.parent / "whole")
+    forget()
+    (raw.parent / "mended").mkdir()
+    build_dataset(fetched, raw.parent / "mended", settings, parts=parts[1:], bring=bring)
+    assert 0 < sum(brought) < 0.4 * whole  # a part that is missing is made
+    assert contents(raw.parent / "mended") == contents(raw.parent / "whole")
+
+
 def test_parts_of_different_datasets_do_not_merge(raw: Path) -> None:
-    one, two = build(raw, "one"), build(raw, "two", quality=50)
+    parts = [raw.parent / "one", raw.parent / "two"]
+    for number, (part, quality) in enumerate(zip(parts, (90, 50), strict=True)):
+        part.mkdir()
+        build_part(raw, part, preprocess_settings(quality=quality), number, 2)
     (raw.parent / "merged").mkdir()
     with pytest.raises(BadInput, match="different datasets or parameters"):
-        merge_parts([one, two], raw.parent / "merged")
+        build_dataset(raw, raw.parent / "merged", preprocess_settings(), parts=parts)
 
 
 def test_what_changed_since_ingest_is_a_mistake_and_no_smaller_dataset(raw: Path) -> None:

@@ -12,7 +12,8 @@ import yaml
 from PIL import Image as Picture
 from PIL import ImageDraw
 
-from components.imaging.dataset import Image, ShardWriter, save_images, save_info
+from components.imaging.dataset import Image, save_images, save_info
+from components.imaging.packing import ShardWriter
 from components.runtime.schema import parse, to_text
 from components.train.parameters import Train
 
@@ -91,14 +92,15 @@ def make_dataset(folder: Path, size: int = 16, train: int = 24, others: int = 8)
     rows, counts = [], {}
     for split, number in (("train", train), ("validation", others), ("test", others)):
         counts[split] = {label: number // 2 for label in CLASSES}
-        with ShardWriter(folder, split, images_per_file=10) as shards:
+        own = []
+        with ShardWriter(folder, images_per_file=10) as shards:
             for i in range(number):
                 label = CLASSES[i % 2]
                 data = draw(label, size, random)
                 path = f"{label}/{split}{i}.png"
-                shard, offset, length = shards.add(path, data)
                 digest = hashlib.sha256(data).hexdigest()
-                rows.append(
+                shards.add(digest, data)
+                own.append(
                     Image(
                         path=path,
                         label=label,
@@ -106,11 +108,9 @@ def make_dataset(folder: Path, size: int = 16, train: int = 24, others: int = 8)
                         sha256=digest,
                         width=size,
                         height=size,
-                        shard=shard,
-                        offset=offset,
-                        size=length,
                     )
                 )
+        rows += shards.placed(own)
     content = save_images(folder, rows, "processed")
     info = {
         "kind": "processed",

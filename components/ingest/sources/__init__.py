@@ -28,12 +28,15 @@ KINDS: dict[str, type[Kind]] = {
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f]")  # which would break a table's lines
 
 
-def open_source(settings: Ingest, resolve: Resolve | None = None) -> Source:
+def open_source(
+    settings: Ingest, resolve: Resolve | None = None, scratch: Path | None = None
+) -> Source:
     """List the files of the source, downloading it first when it is remote.
 
-    BadInput when it is missing, empty, or does not tell the classes of its files.
+    Hashes of its files are kept below `scratch`. BadInput when it is missing, empty, or does not
+    tell the classes of its files.
     """
-    kind = KINDS[settings.source](settings)
+    kind = KINDS[settings.source](settings, scratch)
     source = kind.open(resolve)
     if not source.files:
         raise kind.asked.refusal("it is empty")
@@ -43,13 +46,16 @@ def open_source(settings: Ingest, resolve: Resolve | None = None) -> Source:
     return replace(source, files=[_checked(file, settings) for file in files], notes=notes)
 
 
-def fingerprint(settings: Ingest, identify: Identify | None = None) -> str | None:
+def fingerprint(
+    settings: Ingest, identify: Identify | None = None, scratch: Path | None = None
+) -> str | None:
     """sha256 that changes exactly when what the source delivers changes; None: not known here.
 
     Folders and tables by names and bytes, archives by bytes, addresses by themselves and their
-    checksum, ClearML datasets by id, which `identify` finds. BadInput when the source is missing.
+    checksum, ClearML datasets by id, which `identify` finds. What of them did not change since
+    `scratch` has its hash is not read. BadInput when the source is missing.
     """
-    return KINDS[settings.source](settings).identity(identify)
+    return KINDS[settings.source](settings, scratch).identity(identify)
 
 
 def folder_of(settings: Ingest) -> Path | None:

@@ -9,8 +9,18 @@ import posixpath
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
+from components.ingest.buckets import THREADS
+from components.ingest.download import (
+    TRY_AGAIN,
+    cached_path,
+    download,
+    is_address,
+    is_bucket,
+    shown,
+)
 from components.ingest.layout import File, Labels, settled
 from components.ingest.naming import NO_IMAGES, SPLIT_WORD, ending, listed, split_of
 from components.ingest.sources.kind import (
@@ -22,7 +32,10 @@ from components.ingest.sources.kind import (
     hash_of,
     notes_on,
 )
-from components.runtime.files import file_hash
+from components.runtime.buckets import fetch
+from components.runtime.hashes import Hashes, stamp_of
+from components.runtime.progress import progress
+from components.runtime.schema import BadInput
 from components.runtime.spreadsheet import original
 
 SEPARATORS = ",;\t|"
@@ -63,20 +76,67 @@ class Table(Kind):
     def images(self) -> Images:
         """Where the images are."""
         images = self.settings.images or str(self.local().parent)
-        return Images(replace(self.settings, images=images))
+        return Images(replace(self.settings, images=images), self.scratch)
 
     def open(self, resolve: Resolve | None) -> Source:
-        """All images, whether the table names them or not."""
+        """All images, whether the table names them or not; those at addresses are fetched."""
+        if addresses := self.addresses():
+            return self._fetched(addresses)
         return self.images().open(resolve)
 
     def folder(self) -> Path | None:
         """Where the images stay; None when they are copied."""
-        return self.images().folder()
+        return None if self.addresses() else self.images().folder()
+
+    def addresses(self) -> list[str]:
+        """The paths in the table that are addresses."""
+        paths = (path for path, _, _ in self.rows()[0].values())
+        return [path for path in dict.fromkeys(paths) if is_address(path) or is_bucket(path)]
+
+    def _fetched(self, addresses: list[str]) -> Source:
+        """What is at the addresses, each fetched once for all runs; BadInput to try again."""
+        if len(addresses) > self.settings.max_files:
+            raise self.asked.refusal(f"more rows than ingest.max_files={self.settings.max_files}")
+        folder = self._place(addresses[0]).parent
+        with ThreadPool(THREADS) as pool:
+            fetched = pool.imap(self._fetch, addresses)
+            files = list(progress(fetched, total=len(addresses), label="download"))
+        known, name = Hashes(self.scratch, str(folder)), self.local().stem
+        return Source(name, self.asked.told, folder, None, files, [], [], [], known, stays=False)
+
+    def _place(self, address: str) -> Path:
+        folder = f"{self.settings.download_folder}/{self.local().stem}"
+        return cached_path(address, replace(self.settings, download_folder=folder))
+
+    def _fetch(self, address: str) -> File:
+        """The file of an address, or what is against it."""
+        place = self._place(address)
+        again = f"{shown(address)} cannot be fetched; run again to go on"
+        if is_bucket(address):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if not (place.is_file() or fetch(address, str(place))):
+                raise self.asked.refusal(again)
+        else:
+            settings = replace(self.settings, download_folder=str(place.parent), sha256=None)
+            try:
+                download(address, settings)
+            except BadInput as error:
+                problem = str(error).partition(": ")[2]
+                if TRY_AGAIN in problem:
+                    raise self.asked.refusal(again) from None
+                return File(place.name, problem=problem)
+        status = place.stat()
+        return File(place.name, size=status.st_size, stamp=stamp_of(status))
 
     def identity(self, identify: Identify | None) -> str | None:
-        """Of the table and the images; None when these are not here yet."""
+        """Of the table and the images; None when these are not here yet.
+
+        An address stands for what is there: it is fetched once.
+        """
+        if self.addresses():
+            return hash_of(self.file_hash(self.local()))
         content = self.images().identity(identify)
-        return hash_of(file_hash(self.local()), content) if content else None
+        return hash_of(self.file_hash(self.local()), content) if content else None
 
     def label(self, source: Source) -> Labelled:
         """Each row is a file."""
@@ -89,6 +149,10 @@ class Table(Kind):
             )
         files = Files(source)
         found = {name: files.find(path) for name, (path, _, _) in rows.items()}
+        if self.addresses():
+            at = {file.path: file for file in source.files}
+            places = {name: self._place(path).name for name, (path, _, _) in rows.items()}
+            found = {name: at.get(places[name]) or file for name, file in found.items()}
         if all(file.problem for file in found.values()):
             images = self.settings.images
             place = f"ingest.images={images}" if images else "its folder"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,12 +65,17 @@ class Store(Protocol):
     """Publishes what a step made, and hands it to others by reference, checked."""
 
     champions: Champions
+    scratch: Path
+    """A folder of this machine for what need not be kept."""
 
     def publish(self, folder: Path, artifact: Artifact) -> str:
         """Keep a folder for good, unless this version is kept already; its reference."""
 
-    def fetch(self, reference: str) -> Path:
-        """The folder behind a reference, each file as it was published; else `BadInput`."""
+    def fetch(self, reference: str, files: Collection[str] = ()) -> Path:
+        """The folder behind a reference, each file as it was published; else `BadInput`.
+
+        Other files than those named, if any are, may be missing in it.
+        """
 
     def fetch_weights(self, reference: str) -> Path:
         """The file with the weights of a model."""
@@ -78,7 +83,7 @@ class Store(Protocol):
     def identity(self, reference: str) -> Identity:
         """What a published thing is, without fetching it; `BadInput` when there is none."""
 
-    def with_pieces(self, pieces: str) -> Iterator[Path]:
+    def with_pieces(self, pieces: str, files: Collection[str] = ()) -> Iterator[Path]:
         """Folders of earlier publications with these pieces, fetched one by one, newest first."""
 
     def latest(self, kind: str) -> str | None:

@@ -6,7 +6,7 @@ import contextlib
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class LocalStore:
         self.outputs = outputs
         self.temporary = outputs / "tmp"
         self.locks = outputs / "locks"
+        self.scratch = outputs / "cache"
         self.champions = LocalChampions(outputs / "champion.json", self.is_intact, self._content)
 
     @contextlib.contextmanager
@@ -81,8 +82,8 @@ class LocalStore:
         with path.open("a", encoding="utf-8") as file:
             file.write(f"{reference}\n")
 
-    def fetch(self, reference: str) -> Path:
-        """The folder behind a reference, checked against its seal."""
+    def fetch(self, reference: str, files: Collection[str] = ()) -> Path:
+        """The folder behind a reference, checked against its seal, whichever `files` are wanted."""
         folder = self._folder(reference)
         if file := self._altered(reference):
             raise BadInput(
@@ -121,7 +122,7 @@ class LocalStore:
         for reference in references:
             shutil.rmtree(self._folder(reference), ignore_errors=True)
 
-    def with_pieces(self, pieces: str) -> Iterator[Path]:
+    def with_pieces(self, pieces: str, files: Collection[str] = ()) -> Iterator[Path]:
         """Folders of earlier publications with these pieces, each whole, the newest first."""
         log = f"pieces/{pieces}.txt"
         for reference in dict.fromkeys(self._published("", log)) if pieces else ():

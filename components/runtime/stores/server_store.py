@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from clearml import Dataset, InputModel, OutputModel, StorageManager, Task
+from clearml.backend_api.session.client import APIClient
 from clearml.config import get_cache_dir
 from clearml.storage.helper import StorageHelper
 
@@ -51,6 +53,7 @@ class ServerStore:
         # Without the part where ClearML keeps the steps, which the user does not know.
         self.project = project or self.task.get_project_name().partition(STEPS)[0]
         self.champions = ServerChampions(self.project)
+        self.scratch = Path(get_cache_dir())
         self._reported: int | None = None  # the last epoch on the task's curves at the start
 
     def publish(self, folder: Path, artifact: Artifact) -> str:
@@ -82,19 +85,23 @@ class ServerStore:
         return self._create_dataset(folder, artifact, identity)
 
     def _create_dataset(self, folder: Path, artifact: Artifact, identity: Identity) -> str:
+        """A version that inherits what an earlier one of the same title has of the folder.
+
+        Its parents are that one and the dataset that it was made from, so that its page shows both.
+        """
+        inherited = datasets.most_shared(f"{self.project}/.datasets/{artifact.title}", folder)
+        parents = [one for one in (artifact.parent, inherited.dataset) if one]
         dataset = Dataset.create(
             dataset_name=artifact.title,
             dataset_project=self.project,
             dataset_tags=[
                 *(_content_tag(identity.content), *_pieces_tags(artifact), *artifact.tags),
             ],
-            parent_datasets=[artifact.parent] if artifact.parent else None,
+            parent_datasets=list(filter(datasets.can_be_parent, parents)),
             description=artifact.description,
         )
         with datasets.removed_on_failure(dataset):
-            if artifact.parent:
-                dataset.remove_files("*")  # a child inherits its parent's files, and needs none
-            datasets.upload(dataset, folder)
+            datasets.upload(dataset, folder, inherited)
             dataset.set_metadata(dict(artifact.facts), metadata_name=FACTS, ui_visible=False)
             _set_identity(Task.get_task(task_id=dataset.id), identity)
             artifact.report(dataset.get_logger(), folder)
@@ -136,13 +143,16 @@ class ServerStore:
             found = {key: one.get("value") for key, one in stored.items()}
         return Identity(found.get("content") or reference, found.get("version") or reference)
 
-    def fetch(self, reference: str) -> Path:
-        """A local, read-only copy of a dataset or model, or of an evaluation."""
+    def fetch(self, reference: str, files: Collection[str] = ()) -> Path:
+        """A local, read-only copy of a dataset or model, or of an evaluation.
+
+        Of a dataset only `files`, if they are named; others may be missing then.
+        """
         task = Task.get_task(task_id=reference) if datasets.is_task(reference) else None
         if task is None:
             return self._fetch_model(reference)
         if str(task.task_type) == "data_processing" and "dataset" in (task.get_system_tags() or []):
-            return datasets.local_copy(datasets.find(reference))
+            return datasets.local_copy(datasets.find(reference), files)
         return _whole(lambda again: self._details(task, reference, again), reference)
 
     def fetch_weights(self, reference: str) -> Path:
@@ -152,21 +162,19 @@ class ServerStore:
         except (ValueError, AttributeError):  # 2.1.12 raises the latter where there is no such id
             raise BadInput(f"{reference}: no such model on the server") from None
 
-    def with_pieces(self, pieces: str) -> Iterator[Path]:
+    def with_pieces(self, pieces: str, files: Collection[str] = ()) -> Iterator[Path]:
         """Folders of earlier publications with these pieces, each whole, the newest first.
 
         They are of this project: those of others may not be for everyone who runs this one.
         """
-        wanted = {
-            "tags": [f"pieces:{pieces}"],
-            "status": ["completed", "published"],
-            "system_tags": ["-archived"],
-            "order_by": ["-last_update"],
-            "search_hidden": True,
-        }
-        for reference in Task.query_tasks(self.project, task_filter=wanted) if pieces else ():
+        # ClearML keeps datasets in projects of their own, and steps in another.
+        name = rf"^{re.escape(self.project)}/\.(datasets|pipelines)/"
+        inside = APIClient().projects.get_all(name=name, search_hidden=True) if pieces else ()
+        wanted = {"project": [one.id for one in inside], "tags": [f"pieces:{pieces}"]}
+        found = Task.query_tasks(task_filter=datasets.FINISHED | wanted) if inside else ()
+        for reference in found:
             with contextlib.suppress(BadInput, OSError, ValueError):  # its files are gone
-                yield self.fetch(reference)
+                yield self.fetch(reference, files)
 
     def latest(self, kind: str) -> str | None:
         """The newest model of the pipeline; its datasets are found by their steps."""
@@ -252,8 +260,9 @@ class ServerStore:
         """Whether the server has the thing, and the files that it points to are still there."""
         task = Task.get_task(task_id=reference) if datasets.is_task(reference) else None
         if task:
-            artifacts = task.artifacts.values()
-            return bool(artifacts) and all(map(datasets.is_stored, artifacts))
+            artifacts = list(task.artifacts.values())
+            stored = datasets.all_at_once(datasets.is_stored, artifacts)
+            return bool(artifacts) and stored and datasets.inherits_all(reference)
         try:
             return StorageManager.exists_file(InputModel(model_id=reference).url)
         except ValueError:
@@ -272,17 +281,11 @@ class ServerStore:
         if not models:
             return None
         project = Task.get_project_id(steps_project(self.project), search_hidden=True)
-        wanted = {
-            "project": [project],
-            "status": ["completed", "published"],
-            "system_tags": ["-archived"],
-            "order_by": ["-last_update"],
-            "search_hidden": True,
-            "_any_": {
-                "fields": ["hyperparams.kwargs.model.value"],
-                "pattern": "|".join(model.id for model in models),
-            },
+        of_model = {
+            "fields": ["hyperparams.kwargs.model.value"],
+            "pattern": "|".join(model.id for model in models),
         }
+        wanted = datasets.FINISHED | {"project": [project], "_any_": of_model}
         found = Task.query_tasks(task_name="^evaluate$", task_filter=wanted)
         return found[0] if found else None
 

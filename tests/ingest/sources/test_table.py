@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from components.imaging.dataset import LEFT_OUT, load_images
+from components.ingest import download
 from components.ingest.audit import build_raw_dataset
-from components.ingest.sources import fingerprint, open_source
+from components.ingest.sources import fingerprint, folder_of, open_source
 from components.runtime.schema import BadInput
 from tests.ingest.builders import encoded, fill, ingest_settings, photo
 
@@ -166,3 +171,56 @@ def test_the_fingerprint_has_the_table_and_the_photos(folder: Path) -> None:
     table(folder, "path,label", *ROWS)
     (folder / "img/1.jpg").write_bytes(b"other")
     assert now() != before
+
+
+class Web(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder, and notes what is asked for; `busy` is too busy."""
+
+    asked: ClassVar[list[str]] = []
+    log_message = lambda *_: None  # noqa: E731
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        if "busy" in self.path:
+            return self.send_error(503)
+        super().do_GET()
+
+
+@pytest.fixture
+def web(folder: Path) -> Iterator[str]:
+    handler = functools.partial(Web, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        Web.asked.clear()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_list_of_addresses_is_fetched_once_and_what_is_not_there_is_left_out(
+    web: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "PAUSE", 0)
+    rows = [f"{web}/img/{n}.jpg?key=secret,{'cat' if n % 2 else 'dog'}" for n in range(8)]
+    path = table(tmp_path, "path,label", *rows, f"{web}/img/none.jpg,cat", "img/1.jpg,dog")
+    settings = ingest_settings("table", path=path, download_folder=str(tmp_path / "downloads"))
+    first = fingerprint(settings)
+    assert Web.asked == []
+    source = open_source(settings)
+    assert len(Web.asked) == 9
+    assert folder_of(settings) is None
+    fine = {file.path: file.label for file in source.files if not file.problem}
+    assert sorted(name.split("--")[1] for name in fine) == [f"{n}.jpg" for n in range(8)]
+    assert {data for file, data in source.contents() if not file.problem} == set(PHOTOS.values())
+    assert {file.problem for file in source.files if file.problem} == {
+        "the server answers 404 File not found", "missing: there is no such file",
+    }  # fmt: skip
+    assert not any("secret" in f"{file}" for file in source.files)
+    Web.asked.clear()
+    assert fingerprint(settings) == first
+    assert len(open_source(settings).files) == 10
+    assert Web.asked == ["/img/none.jpg"]
+    table(tmp_path, "path,label", *rows, f"{web}/busy.jpg?key=secret,cat")
+    assert fingerprint(settings) != first
+    with pytest.raises(BadInput) as told:
+        open_source(settings)
+    assert f"{web}/busy.jpg?... cannot be fetched; run again to go on" in str(told.value)
