@@ -51,7 +51,7 @@ def _source(settings: Ingest, store: Store) -> dict[str, str]:
 
 def _weights(settings: Train, store: Store) -> dict[str, str]:
     """A file of weights, whose name alone does not tell what is in it."""
-    from components.train import weights
+    from components.networks import weights
 
     content = weights.content(settings.weights)
     return {"weights": content} if content else {}

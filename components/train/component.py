@@ -20,12 +20,12 @@ def train(dataset, fingerprint="", **parameters):
     from components.runtime.step import step
 
     with step("train"), storage.workspace() as folder:
+        from components.networks.weights import find_weights
         from components.train.artifact import model_artifact
         from components.train.checkpoints import complete_epochs, training_key
         from components.train.fit import train_classifier
         from components.train.page import report_figures
         from components.train.parameters import Train
-        from components.train.weights import find_weights
 
         settings = parse(Train, parameters, "train")
         store = storage.store()

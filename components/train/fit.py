@@ -8,7 +8,7 @@ import logging
 import re
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,21 +16,27 @@ from typing import Any
 
 import numpy as np
 
-from components.imaging.dataloader import InMemory, Source, load_source
+from components.imaging.dataloader import open_split
 from components.imaging.dataset import load_images, load_info
 from components.imaging.framework import keras, tf
+from components.networks.features import Extractor
+from components.networks.models import (
+    FindWeights,
+    backbone_and_head,
+    build_classifier,
+    with_class_names,
+)
+from components.networks.variables import copy_weights, values
+from components.networks.weights import find_weights
 from components.runtime.files import write_json
 from components.runtime.schema import BadInput
 from components.train import phases
 from components.train.checkpoints import Checkpoints, Position
 from components.train.hardware import all_devices, dtype_policy, make_repeatable
 from components.train.history import History
-from components.train.models import FindWeights, build_classifier, with_class_names
 from components.train.parameters import Train
 from components.train.pictures import save_augmentation
 from components.train.training_copy import training_copy
-from components.train.variables import copy_weights, values
-from components.train.weights import find_weights
 
 log = logging.getLogger(__name__)
 
@@ -44,20 +50,22 @@ def train_classifier(
     on_epoch: OnEpoch = lambda epoch, metrics: None,
     checkpoints: Path | None = None,
     find: FindWeights = find_weights,
+    features: Iterable[Path] = (),
 ) -> dict[str, Any]:
     """Train on the processed dataset `dataset`, fill `folder`, return what `model.json` says.
 
     `on_epoch` gets the number of each complete epoch and its metrics. `checkpoints` is a folder
     that outlives this call: a later call with the same arguments goes on from the last complete
     epoch, and reports the earlier ones again first. `find` gives the file behind
-    `train.weights`. Raises `BadInput`.
+    `train.weights`. `features` are folders that the stage of that name made: what is not there is
+    computed, to the same bits on a CPU. Raises `BadInput`.
     """
     clock = Clock()
     make_repeatable(settings.seed)
     info = load_info(dataset)
-    with clock("load"):
-        train, validation = load_source(dataset, "train"), load_source(dataset, "validation")
-    save_augmentation(first_image(train), settings, folder / "augmentation.png")
+    train, validation = open_split(dataset, "train"), open_split(dataset, "validation")
+    first, _ = next(iter(train.batches(np.arange(1), 1)))
+    save_augmentation(first[0].numpy(), settings, folder / "augmentation.png")
     strategy = all_devices()
     made = info["parameters"]
     with clock("build"), strategy.scope():
@@ -68,6 +76,7 @@ def train_classifier(
             made["resize"],
             find,
             (made["format"], made["quality"]),
+            settings.dropout,
         )
         trained = fast_copy(classifier, settings, strategy.num_replicas_in_sync)
     history = History(folder)
@@ -82,6 +91,7 @@ def train_classifier(
             trained,
             train,
             validation,
+            Extractor(backbone_and_head(classifier)[0], features),
             settings,
             strategy,
             report,
@@ -129,14 +139,6 @@ def fast_copy(classifier: keras.Model, settings: Train, devices: int) -> keras.M
     if policy == "float32" and not backbone_trains:
         return classifier
     return training_copy(classifier, policy, synchronized=devices > 1 and not settings.xla)
-
-
-def first_image(source: Source) -> np.ndarray:
-    """[H, W, 3] uint8."""
-    if isinstance(source, InMemory):
-        return source.values[0]
-    images, _ = next(iter(source.batches(np.arange(1), 1)))
-    return images[0].numpy()
 
 
 def save_model(model: keras.Model, path: Path) -> None:

@@ -117,12 +117,12 @@ def test_a_backbone_and_an_augmentation(tmp_path: Path) -> None:
     recipes.insert(parameters, "}\nARCHITECTURES", record)
     recipes.insert(parameters, "    mixup: float", field)
     recipes.insert(
-        checkout.root / "components/train/augmentation.py", "def mix_images", function + "\n\n"
+        checkout.root / "components/networks/augmentation.py", "def mix_images", function + "\n\n"
     )
     recipes.insert(checkout.root / "conf/train/augmentation/none.yaml", "mixup: ", value)
     assert recipes.changed(checkout) == {
         "components/train/parameters.py",
-        "components/train/augmentation.py",
+        "components/networks/augmentation.py",
         "conf/train/augmentation/none.yaml",
     }
     added = (

@@ -110,7 +110,7 @@ def _as_jpeg(pixels: np.ndarray) -> bytes:
 def make_model(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), seed: int = 1) -> Path:
     """A convolution whose output falls with the distance to each class's grey level."""
     from components.imaging.framework import keras
-    from components.train.models import with_class_names
+    from components.networks.models import with_class_names
 
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((None, None, 3))
