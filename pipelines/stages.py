@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from components.evaluate.parameters import Evaluate
+from components.features.parameters import Features
 from components.ingest.parameters import Ingest
 from components.preprocess.parameters import Preprocess
 from components.runtime.files import read_json
@@ -49,7 +50,7 @@ def _source(settings: Ingest, store: Store) -> dict[str, str]:
     return found
 
 
-def _weights(settings: Train, store: Store) -> dict[str, str]:
+def _weights(settings: Features, store: Store) -> dict[str, str]:
     """A file of weights, whose name alone does not tell what is in it."""
     from components.networks import weights
 
@@ -132,6 +133,16 @@ STAGES = (
         published_as="datasets/processed-",
         delivers={"images.csv": "manifest.csv"},
         in_parts=True,
+    ),
+    Stage(
+        "features",
+        Features,
+        settings_of="train",
+        needed=lambda settings: settings.are_kept,
+        derived=True,
+        queue="gpu",
+        outside=_weights,
+        in_pieces=True,
     ),
     Stage(
         "train",

@@ -22,6 +22,8 @@ from components.networks.parameters import Features
 from components.networks.variables import values
 from components.runtime.files import read_json, write_json
 from components.runtime.progress import progress
+from components.runtime.schema import BadInput
+from components.runtime.stores import Store
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +59,17 @@ def views_of(settings: Features) -> list[View]:
 
 
 def backbone_hash(backbone: keras.Model) -> str:
-    """sha256 of what a backbone computes: its layers, their weights, and the size of its images."""
+    """sha256 of what a backbone computes: its layers, their weights, and the size of its images.
+
+    A copy has them in another order, and names those that need no weights and no offset anew.
+    """
     digest = hashlib.sha256(json.dumps(backbone.input_shape[1:]).encode())
-    for layer in sorted(backbone.layers, key=lambda layer: layer.name):  # a copy has another order
-        about = [layer.name, type(layer).__name__, getattr(layer, "offset", None)]
-        digest.update(json.dumps(about).encode())
+    named = {layer.name: layer for layer in backbone.layers}
+    for name, layer in sorted(named.items()):
+        offset = getattr(layer, "offset", None)
+        if not layer.weights and offset is None:
+            continue
+        digest.update(json.dumps([name, type(layer).__name__, offset]).encode())
         for value in values(layer.weights):
             digest.update(value.tobytes())
     return digest.hexdigest()
@@ -89,10 +97,15 @@ class Extractor:
     """Features by one backbone, taken from what is known of it, else computed."""
 
     def __init__(self, backbone: keras.Model, known: Iterable[Path] = ()) -> None:
-        """`known` are folders of `publish`; they are asked in turn while an image is missing."""
+        """`known` are folders of `save_features`, which are asked while an image is missing."""
         self._backbone, self.backbone = backbone, backbone_hash(backbone)
-        self._waiting, self._opened = iter(known), []
+        self.know(known)
         self.computed = 0  # images, each view counted
+
+    def know(self, folders: Iterable[Path]) -> None:
+        """Ask these folders, opened one by one."""
+        self._waiting: Iterator[Path] = iter(folders)
+        self._opened: list[Published] = []
 
     def key(self, view: View) -> str:
         """The hash of all that the features of a view depend on beside the image."""
@@ -175,6 +188,15 @@ class Extractor:
 
         shapes = [tf.TensorSpec([None, *size, 3], tf.uint8), tf.TensorSpec([None, 2], tf.int32)]
         return tf.function(compute, shapes, autograph=False)
+
+
+def fetched(store: Store, reference: str) -> Iterator[Path]:
+    """The folder of published features, if a reference is given and they are still there."""
+    if reference:
+        try:
+            yield store.fetch(reference)
+        except (BadInput, OSError, ValueError) as error:  # they can be computed
+            log.warning("features %s: %s", reference, error)
 
 
 def save_features(

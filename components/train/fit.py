@@ -67,17 +67,8 @@ def train_classifier(
     first, _ = next(iter(train.batches(np.arange(1), 1)))
     save_augmentation(first[0].numpy(), settings, folder / "augmentation.png")
     strategy = all_devices()
-    made = info["parameters"]
     with clock("build"), strategy.scope():
-        classifier = build_classifier(
-            settings,
-            len(info["classes"]),
-            tuple(info["image_size"]),
-            made["resize"],
-            find,
-            (made["format"], made["quality"]),
-            settings.dropout,
-        )
+        classifier = build(settings, info, find)
         trained = fast_copy(classifier, settings, strategy.num_replicas_in_sync)
     history = History(folder)
     described = json.dumps([info["content"], asdict(settings)], sort_keys=True)
@@ -106,6 +97,16 @@ def train_classifier(
     write_json(folder / "model.json", result)
     write_json(folder / "seconds.json", clock.seconds)
     return result
+
+
+def build(settings: Train, info: dict[str, Any], find: FindWeights) -> keras.Model:
+    """The classifier with its starting weights; `info` is that of the dataset."""
+    made, size = info["parameters"], tuple(info["image_size"])
+    stored_as = (made["format"], made["quality"])
+    classes = len(info["classes"])
+    return build_classifier(
+        settings, classes, size, made["resize"], find, stored_as, settings.dropout
+    )
 
 
 def describe(

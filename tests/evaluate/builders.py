@@ -114,13 +114,13 @@ def make_model(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), seed: in
 
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((None, None, 3))
-    x = keras.layers.Rescaling(1 / 255)(inputs)
-    x = keras.layers.Conv2D(4, 3, activation="relu")(x)
-    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Identity(name="resized")(inputs)
+    x = keras.layers.Rescaling(1 / 255)(x)
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="grey")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     logits = keras.layers.Dense(len(classes))(x)
     network = keras.Model(inputs, keras.layers.Softmax()(logits))
-    network.layers[1].set_weights([])
-    network.layers[2].set_weights(
+    network.get_layer("grey").set_weights(
         [np.full((3, 3, 3, 4), 1 / 27, "float32"), np.zeros(4, "float32")]
     )
     levels = (np.arange(len(classes)) + 0.5) / len(classes)

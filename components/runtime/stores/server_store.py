@@ -68,6 +68,9 @@ class ServerStore:
         self._upload_details(folder)
         _set_identity(self.task, identity)
         self.task.add_tags(_pieces_tags(artifact))
+        if artifact.keep:
+            self.task.add_tags([artifact.name])
+            self.remove(self._tagged(artifact.name)[artifact.keep - 1 :])  # it is not finished
         return self.task.id
 
     def _publish_dataset(self, folder: Path, artifact: Artifact, identity: Identity) -> str:
@@ -157,16 +160,20 @@ class ServerStore:
 
         They are of this project: those of others may not be for everyone who runs this one.
         """
+        for reference in self._tagged(f"pieces:{pieces}") if pieces else ():
+            with contextlib.suppress(BadInput, OSError, ValueError):  # its files are gone
+                yield self.fetch(reference)
+
+    def _tagged(self, tag: str) -> list[str]:
+        """The finished tasks of this project with a tag, the newest first."""
         wanted = {
-            "tags": [f"pieces:{pieces}"],
+            "tags": [tag],
             "status": ["completed", "published"],
             "system_tags": ["-archived"],
             "order_by": ["-last_update"],
             "search_hidden": True,
         }
-        for reference in Task.query_tasks(self.project, task_filter=wanted) if pieces else ():
-            with contextlib.suppress(BadInput, OSError, ValueError):  # its files are gone
-                yield self.fetch(reference)
+        return Task.query_tasks(self.project, task_filter=wanted)
 
     def latest(self, kind: str) -> str | None:
         """The newest model of the pipeline; its datasets are found by their steps."""
