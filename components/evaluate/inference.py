@@ -2,52 +2,71 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
 from components.evaluate.predictions import Predictions
-from components.imaging.classifier import as_columns, load_classifier
+from components.imaging.classifier import as_columns, load_classifier, read_info
 from components.imaging.dataloader import OnDisk
 from components.imaging.framework import keras, tf
 from components.networks.features import Extractor
+from components.networks.heads import head_of, load_head
 from components.runtime.schema import BadInput
 
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601 luma
 LOOKED_AT = 64  # images at a time
-
-Batch = Callable[[np.ndarray], np.ndarray]
 
 
 class Classifier:
     """A trained model: raw RGB images 0-255 [B, H, W, 3] in, probabilities [B, C] out."""
 
     def __init__(self, folder: Path, role: str = "model", features: Iterable[Path] = ()) -> None:
-        """Load `model.json` and `model.keras`; `BadInput` when they can't be read.
+        """Read `model.json`, and `model.keras` once it is needed; `BadInput` when they can't be.
 
         `role` is what errors call it: model or champion. `features` are folders with those of
         images, which are computed where they are not of its backbone.
         """
-        self.role = role
-        self.info, self.classes, network = load_classifier(folder, with_info=True)
-        self.network = as_columns(network, self.classes)
-        self._known = features
-        of_features = self.network.get_layer("features").output
-        self._head = _forward(keras.Model(of_features, self.network.output))
-        self._whole = _forward(self.network)
+        self.role, self._folder, self._features = role, folder, features
+        self.info = read_info(folder)
+        self.classes: list[str] = self.info["classes"]
+        self._head = load_head(folder) or head_of(self.network)
+
+    @functools.cached_property
+    def network(self) -> keras.Model:
+        """The whole model."""
+        return as_columns(load_classifier(self._folder, with_info=True).network, self.classes)
+
+    @functools.cached_property
+    def _forward(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        shape = tf.TensorSpec([None, None, None, 3], tf.float32)
+        return tf.function(
+            lambda images: tf.cast(self.network(images, training=False), tf.float32),
+            input_signature=[shape],
+        )
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """[B, C] float64 probabilities whose rows sum to 1."""
-        return self._whole(images)
+        probabilities = self._forward(tf.cast(images, tf.float32)).numpy().astype(np.float64)
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
 
     def of_split(self, images: OnDisk) -> np.ndarray:
-        """The same for a dataset's images, from their features."""
-        own = self.network.get_layer("resized").output
-        is_own = own.shape[1:3] == (images.height, images.width)
-        features = self.network.get_layer("features").output
-        backbone = keras.Model(own if is_own else self.network.inputs, features)
-        return self._head(Extractor(backbone, self._known)(images))
+        """The same for a dataset's images, by their features."""
+        size, own = [images.height, images.width], self.info["image_size"]
+        if size == own:
+            extract = Extractor(self._head.backbone, self._backbone("resized"), self._features)
+        else:  # nobody keeps those of images that have to be resized
+            extract = Extractor("", self._backbone("image"))
+        return self._head(extract(images))
+
+    def _backbone(self, begin: str) -> Callable[[], keras.Model]:
+        def layers() -> keras.Model:
+            ends = (self.network.get_layer(name).output for name in (begin, "features"))
+            return keras.Model(*ends)
+
+        return layers
 
     def columns(self, classes: list[str]) -> list[int]:
         """Where each of a dataset's classes is in the output; `BadInput` when they differ."""
@@ -57,20 +76,6 @@ class Classifier:
                 f"dataset has {', '.join(classes)}; train a model on this dataset"
             )
         return [self.classes.index(name) for name in classes]
-
-
-def _forward(network: keras.Model) -> Batch:
-    """Values [B, ...] to float64 probabilities [B, C] whose rows sum to 1."""
-    forward = tf.function(
-        lambda values: tf.cast(network(values, training=False), tf.float32),
-        input_signature=[tf.TensorSpec(network.input_shape, tf.float32)],
-    )
-
-    def probabilities(values: np.ndarray) -> np.ndarray:
-        found = forward(tf.cast(values, tf.float32)).numpy().astype(np.float64)
-        return found / found.sum(axis=1, keepdims=True)
-
-    return probabilities
 
 
 def predict(

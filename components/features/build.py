@@ -13,7 +13,7 @@ from typing import Any
 from components.features.parameters import Features
 from components.imaging.dataloader import open_split
 from components.imaging.dataset import SPLITS, load_info
-from components.networks.features import Extractor, save_features, views_of
+from components.networks.features import Extractor, backbone_hash, save_features, views_of
 from components.networks.models import backbone_and_head, build_classifier
 from components.networks.weights import find_weights
 from components.runtime.stores import FEATURE, Artifact, Store
@@ -40,9 +40,10 @@ def build_features(
     size = tuple(info["image_size"])
     find = partial(find_weights, fetch=store.fetch_weights)
     backbone, _ = backbone_and_head(build_classifier(settings, 1, size, find=find))
-    extract = Extractor(backbone)
-    pieces = hashlib.sha256(f"{code} {extract.backbone}".encode()).hexdigest()[:32] if code else ""
-    extract.know(itertools.islice(store.with_pieces(pieces), ASKED))
+    known = backbone_hash(backbone)
+    pieces = hashlib.sha256(f"{code} {known}".encode()).hexdigest()[:32] if code else ""
+    earlier = itertools.islice(store.with_pieces(pieces), ASKED)
+    extract = Extractor(known, lambda: backbone, earlier)
     splits = [open_split(dataset, split) for split in SPLITS if any(info["counts"][split].values())]
     views = views_of(settings)
     save_features(extract, splits, views, folder)
@@ -50,7 +51,7 @@ def build_features(
     log.info("features of %d images in %d views; computed %d", images, len(views), extract.computed)
     return Artifact(
         kind=FEATURE,
-        name=f"{settings.architecture}-{extract.backbone[:8]}",
+        name=f"{settings.architecture}-{known[:8]}",
         title=f"features of {settings.architecture}",
         pieces=pieces,
         keep=KEPT,

@@ -96,16 +96,17 @@ class Published:
 class Extractor:
     """Features by one backbone, taken from what is known of it, else computed."""
 
-    def __init__(self, backbone: keras.Model, known: Iterable[Path] = ()) -> None:
-        """`known` are folders of `save_features`, which are asked while an image is missing."""
-        self._backbone, self.backbone = backbone, backbone_hash(backbone)
-        self.know(known)
-        self.computed = 0  # images, each view counted
+    def __init__(
+        self, backbone: str, network: Callable[[], keras.Model], known: Iterable[Path] = ()
+    ) -> None:
+        """`backbone` is the hash of `network`, which is asked for when there is something to do.
 
-    def know(self, folders: Iterable[Path]) -> None:
-        """Ask these folders, opened one by one."""
-        self._waiting: Iterator[Path] = iter(folders)
+        `known` are folders of `save_features`, opened one by one while an image is missing.
+        """
+        self.backbone, self._network = backbone, network
+        self._waiting: Iterator[Path] = iter(known)
         self._opened: list[Published] = []
+        self.computed = 0  # images, each view counted
 
     def key(self, view: View) -> str:
         """The hash of all that the features of a view depend on beside the image."""
@@ -117,7 +118,8 @@ class Extractor:
         missing, parts = np.arange(len(hashes)), []
         for published in self._known():
             features, rows = published.find(self.key(view), [hashes[row] for row in missing])
-            if len(rows) == len(hashes) and (rows == rows[0] + np.arange(len(rows))).all():
+            in_order = rows[0] >= 0 and (rows == rows[0] + np.arange(len(rows))).all()
+            if in_order and len(rows) == len(hashes):
                 return features[rows[0] : rows[0] + len(rows)]  # as they lie in the file
             parts.append((missing[rows >= 0], features[rows[rows >= 0]]))
             missing = missing[rows < 0]
@@ -164,7 +166,8 @@ class Extractor:
         The weights are constants of the graph, so that TensorFlow folds batch norm into the
         convolutions.
         """
-        backbone, weights = self._backbone, values(self._backbone.variables)
+        backbone = self._network()
+        weights = values(backbone.variables)
         by_itself = not tf.config.list_physical_devices("GPU")  # which would wait for each
 
         def each(function: Callable, *batch: tf.Tensor) -> tf.Tensor:

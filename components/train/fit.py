@@ -19,7 +19,8 @@ import numpy as np
 from components.imaging.dataloader import open_split
 from components.imaging.dataset import load_images, load_info
 from components.imaging.framework import keras, tf
-from components.networks.features import Extractor
+from components.networks.features import Extractor, backbone_hash
+from components.networks.heads import save_head
 from components.networks.models import (
     FindWeights,
     backbone_and_head,
@@ -69,6 +70,7 @@ def train_classifier(
     strategy = all_devices()
     with clock("build"), strategy.scope():
         classifier = build(settings, info, find)
+        backbone, _ = backbone_and_head(classifier)
         trained = fast_copy(classifier, settings, strategy.num_replicas_in_sync)
     history = History(folder)
     described = json.dumps([info["content"], asdict(settings)], sort_keys=True)
@@ -82,7 +84,7 @@ def train_classifier(
             trained,
             train,
             validation,
-            Extractor(backbone_and_head(classifier)[0], features),
+            Extractor(backbone_hash(backbone), lambda: backbone, features),
             settings,
             strategy,
             report,
@@ -92,6 +94,7 @@ def train_classifier(
     with clock("save"):
         copy_weights(trained, classifier)
         save_model(with_class_names(classifier, info["classes"]), folder / "model.keras")
+        save_head(classifier, folder)
     save_trained_on(dataset, folder)
     result = describe(classifier, info, settings, position)
     write_json(folder / "model.json", result)

@@ -113,12 +113,12 @@ def make_model(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), seed: in
     from components.networks.models import with_class_names
 
     keras.utils.set_random_seed(seed)
-    inputs = keras.Input((None, None, 3))
+    inputs = keras.Input((None, None, 3), name="image")
     x = keras.layers.Identity(name="resized")(inputs)
     x = keras.layers.Rescaling(1 / 255)(x)
     x = keras.layers.Conv2D(4, 3, activation="relu", name="grey")(x)
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
-    logits = keras.layers.Dense(len(classes))(x)
+    logits = keras.layers.Dense(len(classes), name="logits")(x)
     network = keras.Model(inputs, keras.layers.Softmax()(logits))
     network.get_layer("grey").set_weights(
         [np.full((3, 3, 3, 4), 1 / 27, "float32"), np.zeros(4, "float32")]
