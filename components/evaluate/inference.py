@@ -32,7 +32,7 @@ class Classifier:
         self.role, self._folder, self._features = role, folder, features
         self.info = read_info(folder)
         self.classes: list[str] = self.info["classes"]
-        self._head = load_head(folder) or head_of(self.network)
+        self._head = load_head(folder, self.classes) or head_of(self.network)
 
     @functools.cached_property
     def network(self) -> keras.Model:
@@ -59,7 +59,7 @@ class Classifier:
             extract = Extractor(self._head.backbone, self._backbone("resized"), self._features)
         else:  # nobody keeps those of images that have to be resized
             extract = Extractor("", self._backbone("image"))
-        return self._head(extract(images))
+        return self._head.classify(extract(images))
 
     def _backbone(self, begin: str) -> Callable[[], keras.Model]:
         def layers() -> keras.Model:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,31 +20,45 @@ class Head(NamedTuple):
     """From features to probabilities."""
 
     backbone: str  # hash of the network that the features have to be of
-    kernel: np.ndarray  # [F, C] float32
-    bias: np.ndarray  # [C]
+    classify: Callable[[np.ndarray], np.ndarray]  # [N, F] float32 to [N, C], rows sum to 1
 
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        """[N, C] float64 probabilities, whose rows sum to 1, of features [N, F] float32."""
-        logits = (features @ self.kernel + self.bias).astype(np.float64)
+
+def save_head(model: keras.Model, classes: list[str], folder: Path) -> None:
+    """Keep the head beside its model, which takes a thousand times longer to read."""
+    backbone, _ = backbone_and_head(model)
+    kernel, bias = model.get_layer("logits").get_weights()
+    parts = {"classes": np.array(classes), "kernel": kernel, "bias": bias}
+    np.savez(folder / FILE, backbone=np.array(backbone_hash(backbone)), **parts)
+
+
+def load_head(folder: Path, classes: list[str]) -> Head | None:
+    """The head that was kept, with its columns in the order of `classes`; None for a model without.
+
+    The names are those of the classes, whatever order they have now.
+    """
+    try:
+        with np.load(folder / FILE) as kept:
+            places = [list(kept["classes"]).index(name) for name in classes]
+            kernel, bias = kept["kernel"][:, places], kept["bias"][places]
+            backbone = str(kept["backbone"])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+
+    def classify(features: np.ndarray) -> np.ndarray:
+        logits = (features @ kernel + bias).astype(np.float64)
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 
-
-def head_of(model: keras.Model) -> Head:
-    """The head of a network with layers as `build_classifier` names them."""
-    backbone, _ = backbone_and_head(model)
-    return Head(backbone_hash(backbone), *model.get_layer("logits").get_weights())
+    return Head(backbone, classify)
 
 
-def save_head(model: keras.Model, folder: Path) -> None:
-    """Keep it beside the model, which takes a thousand times longer to read."""
-    np.savez(folder / FILE, **head_of(model)._asdict())
+def head_of(columns: keras.Model) -> Head:
+    """The head of a model with one column a class."""
+    backbone, _ = backbone_and_head(columns)
+    above = keras.Model(columns.get_layer("features").output, columns.output)
 
+    def classify(features: np.ndarray) -> np.ndarray:
+        probabilities = np.asarray(above(features, training=False), np.float64)
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
 
-def load_head(folder: Path) -> Head | None:
-    """What `save_head` kept; None for a model without."""
-    try:
-        with np.load(folder / FILE) as kept:
-            return Head(str(kept["backbone"]), kept["kernel"], kept["bias"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        return None
+    return Head(backbone_hash(backbone), classify)

@@ -94,7 +94,7 @@ def train_classifier(
     with clock("save"):
         copy_weights(trained, classifier)
         save_model(with_class_names(classifier, info["classes"]), folder / "model.keras")
-        save_head(classifier, folder)
+        save_head(classifier, info["classes"], folder)
     save_trained_on(dataset, folder)
     result = describe(classifier, info, settings, position)
     write_json(folder / "model.json", result)

@@ -69,8 +69,7 @@ class ServerStore:
         _set_identity(self.task, identity)
         self.task.add_tags(_pieces_tags(artifact))
         if artifact.keep:
-            self.task.add_tags([artifact.name])
-            self.remove(self._tagged(artifact.name)[artifact.keep - 1 :])  # it is not finished
+            self._keep_newest(artifact.name, artifact.keep)
         return self.task.id
 
     def _publish_dataset(self, folder: Path, artifact: Artifact, identity: Identity) -> str:
@@ -127,6 +126,13 @@ class ServerStore:
             with contextlib.suppress(Exception):  # a storage that deletes nothing is no failure
                 StorageHelper.get(address).delete(address, silent=True)
 
+    def _keep_newest(self, name: str, count: int) -> None:
+        """Remove the files of earlier publications of this step under a name, but for some."""
+        self.task.add_tags([name])
+        wanted = {"tags": [name], "status": ["completed"], "order_by": ["-last_update"]}
+        inside = {"project": [self.task.project], "search_hidden": True}
+        self.remove(Task.query_tasks(task_filter=wanted | inside)[count - 1 :])  # this one runs yet
+
     def identity(self, reference: str) -> Identity:
         """As it was written beside the thing; what others made is known by its id alone."""
         if datasets.is_task(reference):
@@ -160,20 +166,16 @@ class ServerStore:
 
         They are of this project: those of others may not be for everyone who runs this one.
         """
-        for reference in self._tagged(f"pieces:{pieces}") if pieces else ():
-            with contextlib.suppress(BadInput, OSError, ValueError):  # its files are gone
-                yield self.fetch(reference)
-
-    def _tagged(self, tag: str) -> list[str]:
-        """The finished tasks of this project with a tag, the newest first."""
         wanted = {
-            "tags": [tag],
+            "tags": [f"pieces:{pieces}"],
             "status": ["completed", "published"],
             "system_tags": ["-archived"],
             "order_by": ["-last_update"],
             "search_hidden": True,
         }
-        return Task.query_tasks(self.project, task_filter=wanted)
+        for reference in Task.query_tasks(self.project, task_filter=wanted) if pieces else ():
+            with contextlib.suppress(BadInput, OSError, ValueError):  # its files are gone
+                yield self.fetch(reference)
 
     def latest(self, kind: str) -> str | None:
         """The newest model of the pipeline; its datasets are found by their steps."""
