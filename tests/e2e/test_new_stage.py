@@ -113,7 +113,7 @@ def test_a_backbone_and_an_augmentation(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
     (record,) = recipes.blocks("A new backbone")
     function, field, value = recipes.blocks("A new augmentation")
-    parameters = checkout.root / "components/train/parameters.py"
+    parameters = checkout.root / "components/networks/parameters.py"
     recipes.insert(parameters, "}\nARCHITECTURES", record)
     recipes.insert(parameters, "    mixup: float", field)
     recipes.insert(
@@ -121,7 +121,7 @@ def test_a_backbone_and_an_augmentation(tmp_path: Path) -> None:
     )
     recipes.insert(checkout.root / "conf/train/augmentation/none.yaml", "mixup: ", value)
     assert recipes.changed(checkout) == {
-        "components/train/parameters.py",
+        "components/networks/parameters.py",
         "components/networks/augmentation.py",
         "conf/train/augmentation/none.yaml",
     }
