@@ -14,8 +14,9 @@ PETS = Pipeline(
     dag={  # in the order in which they run; inputs of each: argument -> the stage that makes it
         "ingest": {},
         "preprocess": {"raw": "ingest"},
-        "train": {"dataset": "preprocess"},
-        "evaluate": {"model": "train", "dataset": "preprocess"},
+        "features": {"dataset": "preprocess"},
+        "train": {"dataset": "preprocess", "features": "features"},
+        "evaluate": {"model": "train", "dataset": "preprocess", "features": "features"},
     },
     objective="test",
     headline=headline,

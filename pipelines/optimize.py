@@ -162,8 +162,9 @@ def _command(base: Task, best: Trial, settings: Any) -> str:
         for name, text in base.get_parameters().items()
         if name.startswith("kwargs/")
     }
-    dataset = arguments.pop("dataset")
-    arguments.pop("fingerprint", None)
+    dataset = arguments["dataset"]
+    for name in ("fingerprint", *PETS.dag[STAGE.name]):
+        arguments.pop(name, None)
     arguments |= {name.partition(".")[2]: text for name, text in best.parameters.items()}
     wanted = to_texts(parse(STAGE.schema, arguments, STAGE.name))
     usual = PETS.parameters.defaults()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from components.evaluate.parameters import Evaluate
+from components.features.parameters import Features
 from components.ingest.parameters import BUCKETS, Ingest
 from components.preprocess.parameters import Preprocess
 from components.runtime.files import read_json
@@ -51,9 +52,9 @@ def _source(settings: Ingest, store: Store) -> dict[str, str]:
     return found
 
 
-def _weights(settings: Train, store: Store) -> dict[str, str]:
+def _weights(settings: Features, store: Store) -> dict[str, str]:
     """A file of weights, whose name alone does not tell what is in it."""
-    from components.train import weights
+    from components.networks import weights
 
     content = weights.content(settings.weights)
     return {"weights": content} if content else {}
@@ -136,6 +137,16 @@ STAGES = (
         delivers={"images.csv": "manifest.csv"},
         in_pieces=True,
         in_parts=True,
+    ),
+    Stage(
+        "features",
+        Features,
+        settings_of="train",
+        needed=lambda settings: settings.are_kept,
+        derived=True,
+        queue="gpu",
+        outside=_weights,
+        in_pieces=True,
     ),
     Stage(
         "train",

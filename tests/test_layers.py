@@ -22,12 +22,15 @@ COMPONENTS = [
 ]  # fmt: skip
 BRINGS_TENSORFLOW = ("dataloader.py", "framework.py", "classifier.py")
 
+SHARED = ("components.imaging", "components.networks", "components.runtime")
+
 # What of ours each room may import, besides itself; the longest beginning counts.
 ROOMS = {
     "components/runtime": (),
     "components/imaging": ("components.runtime",),
-    "components": ("components.imaging", "components.runtime"),  # stages: never each other
-    "components/export": ("components.imaging", "components.runtime", "components.predict"),
+    "components/networks": ("components.imaging", "components.runtime"),
+    "components": SHARED,  # stages: never each other
+    "components/export": (*SHARED, "components.predict"),
     "pipelines/engine": ("components.runtime",),
     "pipelines/sweeps": ("components.runtime", "pipelines.engine"),
     "pipelines/retraining": ("components.runtime", "pipelines.engine"),
@@ -36,7 +39,9 @@ ROOMS = {
 
 
 DECIDES = sorted(  # what fingerprints follow
-    path for name in (*NAMES, "imaging") for path in (ROOT / "components" / name).rglob("*.py")
+    path
+    for name in (*NAMES, "imaging", "networks")
+    for path in (ROOT / "components" / name).rglob("*.py")
 )
 HIDE_IMPORTS = {"builtins", "code", "codeop", "imp", "pkgutil", "runpy", "zipimport"}
 RUN_TEXT = {"eval", "exec", "compile", "__import__", "import_module"}
@@ -80,7 +85,7 @@ def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
         assert not packages & {"hydra", "omegaconf"}
         if not (path in COMPONENTS or module.startswith("components/runtime/")):
             assert "clearml" not in packages
-        with_tensorflow = ("train", "evaluate", "predict", "export")
+        with_tensorflow = ("networks", "features", "train", "evaluate", "predict", "export")
         if module.split("/")[1] not in with_tensorflow and path.name not in BRINGS_TENSORFLOW:
             assert not packages & {"tensorflow", "keras"}
 
@@ -107,11 +112,12 @@ def test_the_engine_knows_no_stage_by_name() -> None:
 
 
 def test_the_parameters_of_a_stage_import_nothing_but_the_schema() -> None:
-    for stage in NAMES:
-        names = imports(ROOT / "components" / stage / "parameters.py")
+    for room in (*NAMES, "networks"):
+        names = imports(ROOT / "components" / room / "parameters.py")
         assert {name.split(".")[0] for name in names} <= {"__future__", "dataclasses", "components"}
         ours = [name for name in names if "components" in name]
-        assert all(name.startswith("components.runtime.schema") for name in ours)
+        schemas = ("components.runtime.schema", "components.networks.parameters")
+        assert all(name.startswith(schemas) for name in ours)
 
 
 def test_what_runs_before_the_mode_is_known_brings_nothing_heavy() -> None:

@@ -7,8 +7,10 @@ Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 1
 
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
+
 import numpy as np
-from scipy.stats import binomtest
 
 from components.evaluate.calibration import bin_of
 from components.evaluate.predictions import Predictions
@@ -152,7 +154,11 @@ def _around(weights: np.ndarray, rank: np.ndarray, at: np.ndarray) -> tuple[np.n
 
 def wilson(hits: int, images: int, level: float) -> list[float]:
     """Wilson's score interval of a proportion (Wilson 1927): sensible at 0 and at 1."""
-    return [float(end) for end in binomtest(hits, images).proportion_ci(level, "wilson")]
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    share, spread = hits / images, z * z / images
+    half = z * math.sqrt(share * (1 - share) / images + spread / images / 4)
+    ends = ((share + spread / 2 + side * half) / (1 + spread) for side in (-1, 1))
+    return [min(1.0, max(0.0, end)) for end in ends]
 
 
 def divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:

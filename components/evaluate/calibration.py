@@ -9,8 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import softmax
 
 from components.evaluate.predictions import SMALLEST, Predictions
 
@@ -46,7 +44,9 @@ def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int) ->
 
 def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """[N, C] the probabilities if the logits had been divided by `temperature`."""
-    return softmax(np.log(np.maximum(probabilities, TINY)) / temperature, axis=1)
+    logits = np.log(np.maximum(probabilities, TINY)) / temperature
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def calibrate(
@@ -92,6 +92,8 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float | No
         scaled = with_temperature(probabilities, np.exp(log_temperature))
         of_label = scaled[np.arange(len(labels)), labels]
         return -np.log(np.maximum(of_label, SMALLEST)).mean()
+
+    from scipy.optimize import minimize_scalar  # half a second
 
     found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
     return float(np.exp(found.x))

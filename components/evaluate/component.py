@@ -13,7 +13,7 @@ from components.runtime import shipping
     repo=shipping.repository(),
     auto_connect_frameworks=False,
 )
-def evaluate(model, dataset, champion="", fingerprint="", **parameters):
+def evaluate(model, dataset, features="", champion="", fingerprint="", **parameters):
     """Score a model on the test images of a dataset; returns the reference of the evaluation."""
     from components.runtime import storage
     from components.runtime.schema import parse
@@ -24,12 +24,16 @@ def evaluate(model, dataset, champion="", fingerprint="", **parameters):
         from components.evaluate.evaluation import SHOWN, evaluate_model
         from components.evaluate.page import report
         from components.evaluate.parameters import Evaluate
+        from components.networks.features import fetched
 
         settings = parse(Evaluate, parameters, "evaluate")
         champion = champion or ""  # an empty text comes as None from a server
         store = storage.store()
         in_use = store.fetch(champion) if champion else None
-        metrics = evaluate_model(store.fetch(model), store.fetch(dataset), folder, settings, in_use)
+        known = list(fetched(store, features))
+        metrics = evaluate_model(
+            store.fetch(model), store.fetch(dataset), folder, settings, in_use, known
+        )
         evaluation = store.publish(folder, Artifact("evaluation", shown=SHOWN, report=report))
         if settings.gate == "promote" and metrics["gate"]["verdict"] == "promote":
             store.champions.promote(model, champion, metrics["gate"]["reason"], evaluation)

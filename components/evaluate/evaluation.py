@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from components.evaluate.report import write_report
 from components.evaluate.robustness import robustness
 from components.evaluate.summary import plain, summarize
 from components.evaluate.tables import write_tables
+from components.imaging.dataloader import OnDisk, open_split
 from components.imaging.dataset import load_info
 from components.runtime.files import write_json
 from components.runtime.schema import BadInput
@@ -34,22 +36,23 @@ def evaluate_model(
     folder: Path,
     settings: Evaluate,
     champion: Path | None = None,
+    features: Collection[Path] = (),
 ) -> dict[str, Any]:
     """Score a model on the test images and fill `folder`; returns the content of metrics.json.
 
     Writes `metrics.json`, `predictions.csv`, `tables/*.csv`, `figures/*.png`, `report.html`, and
     unless the gate is off, `decision.json`; with a `champion` (a model's folder) to compare with,
-    also `champion_predictions.csv`. `BadInput` for what can't be scored or compared.
+    also `champion_predictions.csv`. `features` are folders with those of the dataset's images: what
+    is not there is computed. `BadInput` for what can't be scored or compared.
     """
     info = _check(dataset)
-    classifier = Classifier(model)
-    test = predict(classifier, dataset, "test", info["classes"], settings.batch_size)
+    classifier = Classifier(model, features=features)
+    images = open_split(dataset, "test")
+    test = predict(classifier, images, info["classes"], settings.slices)
     validation = None
     wanted = settings.temperature_scaling or settings.wanted_precision or settings.label_errors
     if wanted and info["counts"].get("validation"):
-        validation = predict(
-            classifier, dataset, "validation", info["classes"], settings.batch_size
-        )
+        validation = predict(classifier, open_split(dataset, "validation"), info["classes"])
     calibration = {}
     if settings.temperature_scaling and validation is not None:
         test, validation, told = calibrate(test, validation, settings.calibration_bins)
@@ -63,18 +66,18 @@ def evaluate_model(
         **calibration,
     }
     if settings.robustness_images:
-        images, labels = sample(dataset, test, settings.robustness_images, settings.batch_size)
+        first = sample(images, settings.robustness_images)
         columns = classifier.columns(test.classes)
         metrics["robustness"] = robustness(
             lambda worse: classifier(worse)[:, columns],
-            images,
-            labels,
+            first,
+            test.labels[: len(first)],
             settings.batch_size,
             settings.confidence_level,
             settings.seed,
         )
     if settings.gate != "off":
-        metrics["gate"] = _decide(test, champion, dataset, folder, settings)
+        metrics["gate"] = _decide(test, champion, images, folder, settings, features)
     metrics = plain(metrics)
     write_json(folder / "metrics.json", metrics)
     test.write_csv(folder / "predictions.csv")
@@ -89,12 +92,17 @@ def evaluate_model(
 
 
 def _decide(
-    test: Predictions, champion: Path | None, dataset: Path, folder: Path, settings: Evaluate
+    test: Predictions,
+    champion: Path | None,
+    images: OnDisk,
+    folder: Path,
+    settings: Evaluate,
+    features: Collection[Path],
 ) -> dict[str, Any]:
     """The gate's decision, written into `folder` with what it rests on."""
     decision = UNOPPOSED
     if champion is not None:
-        old = predict_with_champion(test, champion, dataset, settings)
+        old = predict_with_champion(test, champion, images, features)
         old.write_csv(folder / "champion_predictions.csv")
         level = settings.confidence_level
         decision = asdict(compare(old.correct, test.correct, level, settings.seed))
@@ -118,10 +126,10 @@ def _log(metrics: dict[str, Any]) -> None:
 
 
 def predict_with_champion(
-    test: Predictions, champion: Path, dataset: Path, settings: Evaluate
+    test: Predictions, champion: Path, images: OnDisk, features: Collection[Path] = ()
 ) -> Predictions:
     """What the champion says of the same images; `BadInput` if it was trained on one of them."""
-    classifier = Classifier(champion, role="champion")
+    classifier = Classifier(champion, "champion", features)
     try:
         seen = (champion / "trained_on.txt").read_text().split()
     except OSError:
@@ -130,7 +138,7 @@ def predict_with_champion(
             "can't be compared; choose one that does: python pipelines/champion.py promote=..."
         ) from None
     refuse_overlap((image.sha256 for image in test.images), seen, champion.name)
-    return predict(classifier, dataset, "test", test.classes, settings.batch_size)
+    return predict(classifier, images, test.classes)
 
 
 def draw_figures(

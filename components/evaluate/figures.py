@@ -21,8 +21,8 @@ from matplotlib.font_manager import fontManager
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, PercentFormatter
-from sklearn.metrics import precision_recall_curve, roc_curve
 
+from components.evaluate.curves import precision_recall_curve, roc_curve
 from components.evaluate.predictions import Predictions
 from components.runtime.text import printable
 
@@ -199,7 +199,7 @@ def roc(predictions: Predictions, per_class: dict[str, dict[str, Any]]) -> Figur
     axes.plot([0, 1], [0, 1], **DASHED)
     for index, style in _class_styles(predictions, per_class, "auc"):
         positive, scores = predictions.labels == index, predictions.probabilities[:, index]
-        false, true, _ = roc_curve(positive, scores)
+        false, true = roc_curve(positive, scores)
         axes.plot(false, true, **style)
     _shares(axes, "false positive rate", "true positive rate (recall)", predictions.classes)
     return figure
@@ -211,7 +211,7 @@ def precision_recall(predictions: Predictions, per_class: dict[str, dict[str, An
     figure, axes = new_figure()
     for index, style in _class_styles(predictions, per_class, "average_precision", both=True):
         positive, scores = predictions.labels == index, predictions.probabilities[:, index]
-        precision, recall, _ = precision_recall_curve(positive, scores)
+        precision, recall = precision_recall_curve(positive, scores)
         axes.plot(recall, precision, drawstyle="steps-post", **style)
     _shares(axes, "recall", "precision", predictions.classes)
     return figure

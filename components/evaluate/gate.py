@@ -17,7 +17,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest
 
 from components.runtime.schema import BadInput
 
@@ -58,6 +57,8 @@ def compare(
     wins, losses = int((new & ~old).sum()), int((old & ~new).sum())
     p_value = 1.0
     if wins + losses:
+        from scipy.stats import binomtest  # half a second
+
         p_value = binomtest(max(wins, losses), wins + losses, alternative="greater").pvalue
     decided = p_value <= 1 - confidence and wins != losses
     verdict = "tie" if not decided else "promote" if wins > losses else "keep"

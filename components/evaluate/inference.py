@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
 from components.evaluate.predictions import Predictions
-from components.imaging.classifier import as_columns, load_classifier
-from components.imaging.dataloader import load_split
-from components.imaging.dataset import load_images
-from components.imaging.framework import tf
-from components.runtime.progress import progress
+from components.imaging.classifier import as_columns, load_classifier, read_info
+from components.imaging.dataloader import OnDisk
+from components.imaging.framework import keras, tf
+from components.networks.features import Extractor
+from components.networks.heads import head_of, load_head
 from components.runtime.schema import BadInput
 
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601 luma
-
-Batch = Callable[[np.ndarray], np.ndarray]
+LOOKED_AT = 64  # images at a time
 
 
 class Classifier:
     """A trained model: raw RGB images 0-255 [B, H, W, 3] in, probabilities [B, C] out."""
 
-    def __init__(self, folder: Path, role: str = "model") -> None:
-        """Load `model.json` and `model.keras`; `BadInput` when they can't be read.
+    def __init__(self, folder: Path, role: str = "model", features: Iterable[Path] = ()) -> None:
+        """Read `model.json`, and `model.keras` once it is needed; `BadInput` when they can't be.
 
-        `role` is what errors call it: model or champion.
+        `role` is what errors call it: model or champion. `features` are folders with those of
+        images, which are computed where they are not of its backbone.
         """
-        self.role = role
-        self.info, self.classes, network = load_classifier(folder, with_info=True)
-        self.network = as_columns(network, self.classes)
+        self.role, self._folder, self._features = role, folder, features
+        self.info = read_info(folder)
+        self.classes: list[str] = self.info["classes"]
+        self._head = load_head(folder, self.classes) or head_of(self.network)
+
+    @functools.cached_property
+    def network(self) -> keras.Model:
+        """The whole model."""
+        return as_columns(load_classifier(self._folder, with_info=True).network, self.classes)
+
+    @functools.cached_property
+    def _forward(self) -> Callable[[tf.Tensor], tf.Tensor]:
         shape = tf.TensorSpec([None, None, None, 3], tf.float32)
-        self._forward = tf.function(
+        return tf.function(
             lambda images: tf.cast(self.network(images, training=False), tf.float32),
             input_signature=[shape],
         )
@@ -41,6 +51,22 @@ class Classifier:
         """[B, C] float64 probabilities whose rows sum to 1."""
         probabilities = self._forward(tf.cast(images, tf.float32)).numpy().astype(np.float64)
         return probabilities / probabilities.sum(axis=1, keepdims=True)
+
+    def of_split(self, images: OnDisk) -> np.ndarray:
+        """The same for a dataset's images, by their features."""
+        size, own = [images.height, images.width], self.info["image_size"]
+        if size == own:
+            extract = Extractor(self._head.backbone, self._backbone("resized"), self._features)
+        else:  # nobody keeps those of images that have to be resized
+            extract = Extractor("", self._backbone("image"))
+        return self._head.classify(extract(images))
+
+    def _backbone(self, begin: str) -> Callable[[], keras.Model]:
+        def layers() -> keras.Model:
+            ends = (self.network.get_layer(name).output for name in (begin, "features"))
+            return keras.Model(*ends)
+
+        return layers
 
     def columns(self, classes: list[str]) -> list[int]:
         """Where each of a dataset's classes is in the output; `BadInput` when they differ."""
@@ -53,33 +79,31 @@ class Classifier:
 
 
 def predict(
-    classifier: Classifier, dataset: Path, split: str, classes: list[str], batch_size: int
+    classifier: Classifier, images: OnDisk, classes: list[str], look: bool = False
 ) -> Predictions:
-    """The classifier's predictions for a split, in the order of `images.csv`."""
+    """The classifier's predictions for a split, in the order of `images.csv`.
+
+    Only with `look` are the images read for how sharp they are.
+    """
     columns = classifier.columns(classes)
-    images = load_images(dataset, split)
-    batches = load_split(dataset, split, batch_size)
-    probabilities, sharpnesses = [], []
-    for pixels, _ in progress(batches, total=-(-len(images) // batch_size), label=split):
-        pixels = np.asarray(pixels, np.float32)
-        probabilities.append(classifier(pixels)[:, columns])
-        sharpnesses.append(sharpness(pixels))
     return Predictions(
-        images=images,
+        images=images.images,
         classes=classes,
-        labels=np.array([classes.index(image.label) for image in images]),
-        probabilities=np.concatenate(probabilities),
-        sharpness=np.concatenate(sharpnesses),
+        labels=np.array([classes.index(image.label) for image in images.images]),
+        probabilities=classifier.of_split(images)[:, columns],
+        sharpness=_sharpness(images) if look else np.zeros(len(images.images)),
     )
 
 
-def sample(
-    dataset: Path, test: Predictions, at_most: int, batch_size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The first test images, [N, H, W, 3] uint8, and their labels [N]; their order is shuffled."""
-    first = load_split(dataset, "test", batch_size).unbatch().take(at_most).batch(at_most)
-    images = np.rint(np.asarray(next(iter(first))[0])).astype(np.uint8)
-    return images, test.labels[: len(images)]
+def sample(images: OnDisk, at_most: int) -> np.ndarray:
+    """The first images [N, H, W, 3] uint8; their order is shuffled."""
+    first = images.loaded.batches(np.arange(min(at_most, len(images.images))), at_most)
+    return next(iter(first))[0].numpy()
+
+
+def _sharpness(images: OnDisk) -> np.ndarray:
+    batches = images.loaded.batches(np.arange(len(images.images)), LOOKED_AT)
+    return np.concatenate([sharpness(pixels.numpy().astype(np.float32)) for pixels, _ in batches])
 
 
 def sharpness(images: np.ndarray) -> np.ndarray:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn import metrics as sk
 
 from components.evaluate.bootstrap import figures
+from components.evaluate.curves import by_threshold
 from components.evaluate.predictions import Predictions
 
 UNEVEN = 1.5  # the largest class has so many times the images of the smallest
@@ -24,6 +24,8 @@ def measure(predictions: Predictions, bins: int) -> dict[str, Any]:
     `headline` names the accuracy to look at first: where classes are uneven, the balanced one, as
     whoever always answers the largest class gets `majority_accuracy`.
     """
+    confusions = np.zeros([len(predictions.classes)] * 2, int)
+    np.add.at(confusions, (predictions.labels, predictions.predicted), 1)
     overall, of_class = figures(predictions, np.ones((1, len(predictions))), bins)
     images = np.bincount(predictions.labels, minlength=len(predictions.classes))
     largest = int(images.argmax())
@@ -39,9 +41,7 @@ def measure(predictions: Predictions, bins: int) -> dict[str, Any]:
             | {figure: np.nan_to_num(values[0, index]) for figure, values in of_class.items()}
             for index, name in enumerate(predictions.classes)
         },
-        "confusion_matrix": sk.confusion_matrix(
-            predictions.labels, predictions.predicted, labels=np.arange(len(predictions.classes))
-        ),
+        "confusion_matrix": confusions,
     }
 
 
@@ -64,9 +64,9 @@ def threshold_for_precision(
 
     Lowest means the most images found at that precision.
     """
-    precision, _, thresholds = sk.precision_recall_curve(positive, scores)
-    enough = np.flatnonzero(precision[:-1] >= wanted)
-    return float(thresholds[enough[0]]) if len(enough) else None
+    thresholds, true, false = by_threshold(positive, scores)
+    enough = np.flatnonzero(true / (true + false) >= wanted)
+    return float(thresholds[enough[-1]]) if len(enough) else None
 
 
 def thresholds(

@@ -24,12 +24,8 @@ class Loaded(NamedTuple):
 
 def load_classifier(folder: Path, with_info: bool) -> Loaded:
     """Read the model in `folder`; `BadInput` when it can't be, or with_info and has none."""
-    path = folder / "model.json"
-    try:
-        info = read_json(path) if with_info or path.is_file() else {}
-        classes = info["classes"] if info else None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(_unreadable(path, error)) from None
+    info = read_info(folder) if with_info or (folder / "model.json").is_file() else {}
+    classes = info.get("classes")
     path = folder / "model.keras"
     try:
         network = keras.saving.load_model(path, compile=False)
@@ -44,6 +40,17 @@ def load_classifier(folder: Path, with_info: bool) -> Loaded:
             "train it again"
         )
     return Loaded(info, classes or named, network)
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """What model.json says; `BadInput` when it can't be read or names no classes."""
+    path = folder / "model.json"
+    try:
+        info = read_json(path)
+        _ = info["classes"][0]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise BadInput(_unreadable(path, error)) from None
+    return info
 
 
 def as_columns(network: keras.Model, classes: list[str]) -> keras.Model:

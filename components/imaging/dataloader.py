@@ -6,6 +6,8 @@ is read from its shards and decoded in parallel, each image when its turn comes.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,8 +70,21 @@ class OnDisk:
         decoded = rows.map(load).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
         return decoded.batch(size, drop_remainder=drop_last).prefetch(2)
 
-    def decoded(self, label: str) -> InMemory:
-        """All images [N, H, W, 3] uint8 in memory; `label` names the progress bar."""
+    @functools.cached_property
+    def hashes(self) -> list[bytes]:
+        """The sha256 of each image as it is stored: all that its pixels depend on."""
+        with ShardReader(self.folder) as reader:
+            return [hashlib.sha256(reader.read(image)).digest() for image in self.images]
+
+    @functools.cached_property
+    def loaded(self) -> Source:
+        """The images decoded in memory where they fit, for who reads them more than once."""
+        needed = len(self.images) * self.height * self.width * 3
+        return self._decoded() if needed <= MEMORY_SHARE * memory() else self
+
+    def _decoded(self) -> InMemory:
+        """All images [N, H, W, 3] uint8."""
+        label = self.images[0].split
         pixels = np.empty((len(self.images), self.height, self.width, 3), np.uint8)
         batches = self.batches(np.arange(len(self.images)), DECODE_BATCH)
         steps = -(-len(self.images) // DECODE_BATCH)
@@ -82,21 +97,8 @@ class OnDisk:
 Source = InMemory | OnDisk
 
 
-def load_source(folder: Path, split: str) -> Source:
-    """A split's images and labels, in memory where they fit; `BadInput` when it has none."""
-    source = _on_disk(Path(folder), split)
-    needed = len(source.images) * source.height * source.width * 3
-    return source.decoded(split) if needed <= MEMORY_SHARE * memory() else source
-
-
-def load_split(folder: Path, split: str, batch_size: int) -> tf.data.Dataset:
-    """Batches (images [B, H, W, 3] float32 0-255, labels [B]) in the order of `images.csv`."""
-    source = _on_disk(Path(folder), split)
-    batches = source.batches(np.arange(len(source.images)), batch_size)
-    return batches.map(lambda images, labels: (tf.cast(images, tf.float32), labels))
-
-
-def _on_disk(folder: Path, split: str) -> OnDisk:
+def open_split(folder: Path, split: str) -> OnDisk:
+    """A split's images and labels; `BadInput` when it has none."""
     info, images = load_info(folder), load_images(folder, split)
     if not images:
         raise BadInput(
@@ -105,7 +107,19 @@ def _on_disk(folder: Path, split: str) -> OnDisk:
         )
     numbers = {name: number for number, name in enumerate(info["classes"])}
     labels = np.array([numbers[image.label] for image in images], np.int32)
-    return OnDisk(folder, images, labels, *info["image_size"])
+    return OnDisk(Path(folder), images, labels, *info["image_size"])
+
+
+def load_source(folder: Path, split: str) -> Source:
+    """As `open_split`, in memory where it fits."""
+    return open_split(folder, split).loaded
+
+
+def load_split(folder: Path, split: str, batch_size: int) -> tf.data.Dataset:
+    """Batches (images [B, H, W, 3] float32 0-255, labels [B]) in the order of `images.csv`."""
+    source = open_split(folder, split)
+    batches = source.batches(np.arange(len(source.images)), batch_size)
+    return batches.map(lambda images, labels: (tf.cast(images, tf.float32), labels))
 
 
 def memory() -> int:

@@ -8,7 +8,7 @@ import logging
 import re
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,21 +16,28 @@ from typing import Any
 
 import numpy as np
 
-from components.imaging.dataloader import InMemory, Source, load_source
+from components.imaging.dataloader import open_split
 from components.imaging.dataset import load_images, load_info
 from components.imaging.framework import keras, tf
+from components.networks.features import Extractor, backbone_hash
+from components.networks.heads import save_head
+from components.networks.models import (
+    FindWeights,
+    backbone_and_head,
+    build_classifier,
+    with_class_names,
+)
+from components.networks.variables import copy_weights, values
+from components.networks.weights import find_weights
 from components.runtime.files import write_json
 from components.runtime.schema import BadInput
 from components.train import phases
 from components.train.checkpoints import Checkpoints, Position
 from components.train.hardware import all_devices, dtype_policy, make_repeatable
 from components.train.history import History
-from components.train.models import FindWeights, build_classifier, with_class_names
 from components.train.parameters import Train
 from components.train.pictures import save_augmentation
 from components.train.training_copy import training_copy
-from components.train.variables import copy_weights, values
-from components.train.weights import find_weights
 
 log = logging.getLogger(__name__)
 
@@ -44,31 +51,26 @@ def train_classifier(
     on_epoch: OnEpoch = lambda epoch, metrics: None,
     checkpoints: Path | None = None,
     find: FindWeights = find_weights,
+    features: Iterable[Path] = (),
 ) -> dict[str, Any]:
     """Train on the processed dataset `dataset`, fill `folder`, return what `model.json` says.
 
     `on_epoch` gets the number of each complete epoch and its metrics. `checkpoints` is a folder
     that outlives this call: a later call with the same arguments goes on from the last complete
     epoch, and reports the earlier ones again first. `find` gives the file behind
-    `train.weights`. Raises `BadInput`.
+    `train.weights`. `features` are folders that the stage of that name made: what is not there is
+    computed, to the same bits on a CPU. Raises `BadInput`.
     """
     clock = Clock()
     make_repeatable(settings.seed)
     info = load_info(dataset)
-    with clock("load"):
-        train, validation = load_source(dataset, "train"), load_source(dataset, "validation")
-    save_augmentation(first_image(train), settings, folder / "augmentation.png")
+    train, validation = open_split(dataset, "train"), open_split(dataset, "validation")
+    first, _ = next(iter(train.batches(np.arange(1), 1)))
+    save_augmentation(first[0].numpy(), settings, folder / "augmentation.png")
     strategy = all_devices()
-    made = info["parameters"]
     with clock("build"), strategy.scope():
-        classifier = build_classifier(
-            settings,
-            len(info["classes"]),
-            tuple(info["image_size"]),
-            made["resize"],
-            find,
-            (made["format"], made["quality"]),
-        )
+        classifier = build(settings, info, find)
+        backbone, _ = backbone_and_head(classifier)
         trained = fast_copy(classifier, settings, strategy.num_replicas_in_sync)
     history = History(folder)
     described = json.dumps([info["content"], asdict(settings)], sort_keys=True)
@@ -82,6 +84,7 @@ def train_classifier(
             trained,
             train,
             validation,
+            Extractor(backbone_hash(backbone), lambda: backbone, features),
             settings,
             strategy,
             report,
@@ -91,11 +94,22 @@ def train_classifier(
     with clock("save"):
         copy_weights(trained, classifier)
         save_model(with_class_names(classifier, info["classes"]), folder / "model.keras")
+        save_head(classifier, info["classes"], folder)
     save_trained_on(dataset, folder)
     result = describe(classifier, info, settings, position)
     write_json(folder / "model.json", result)
     write_json(folder / "seconds.json", clock.seconds)
     return result
+
+
+def build(settings: Train, info: dict[str, Any], find: FindWeights) -> keras.Model:
+    """The classifier with its starting weights; `info` is that of the dataset."""
+    made, size = info["parameters"], tuple(info["image_size"])
+    stored_as = (made["format"], made["quality"])
+    classes = len(info["classes"])
+    return build_classifier(
+        settings, classes, size, made["resize"], find, stored_as, settings.dropout
+    )
 
 
 def describe(
@@ -129,14 +143,6 @@ def fast_copy(classifier: keras.Model, settings: Train, devices: int) -> keras.M
     if policy == "float32" and not backbone_trains:
         return classifier
     return training_copy(classifier, policy, synchronized=devices > 1 and not settings.xla)
-
-
-def first_image(source: Source) -> np.ndarray:
-    """[H, W, 3] uint8."""
-    if isinstance(source, InMemory):
-        return source.values[0]
-    images, _ = next(iter(source.batches(np.arange(1), 1)))
-    return images[0].numpy()
 
 
 def save_model(model: keras.Model, path: Path) -> None:

@@ -7,7 +7,8 @@ from components.train.parameters import Train
 
 
 def make_repeatable(seed: int) -> None:
-    """Seed everything; on a CPU the same seed then gives the same weights, bit by bit."""
+    """Seed everything; on a CPU the same seed then gives the same file of a model, bit by bit."""
+    keras.utils.clear_session()  # layers are numbered from 1, whatever ran in this process before
     keras.utils.set_random_seed(seed)
     if not tf.config.list_physical_devices("GPU"):
         tf.config.experimental.enable_op_determinism()

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from components.imaging.framework import keras
+from components.networks.variables import assign, values
 from components.train.parameters import Train
-from components.train.variables import assign, values
 
 
 def build_optimizer(

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.imaging.dataloader import Source
+from components.imaging.dataloader import InMemory, OnDisk
 from components.imaging.framework import keras, tf
+from components.networks.augmentation import augment_images, mix_images
+from components.networks.features import Extractor, views_of
+from components.networks.models import backbone_and_head, top_blocks
+from components.networks.variables import assign, values
 from components.runtime.schema import BadInput
-from components.train.augmentation import augment_images, mix_images
 from components.train.checkpoints import Checkpoint, Checkpoints, Position
-from components.train.features import FeatureExtractor
 from components.train.hardware import dtype_policy
 from components.train.history import Row, line, validation_metrics
 from components.train.loop import Loop
-from components.train.models import backbone_and_head, top_blocks
 from components.train.optimizers import averaged, build_optimizer, inner, last_learning_rate
 from components.train.parameters import Train
-from components.train.variables import assign, values
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +61,11 @@ def plan(model: keras.Model, settings: Train) -> list[Phase]:
     )
     if is_whole:
         return [first]
-    if settings.cached_views and (settings.mixup or settings.cutmix):
-        log.info("features are not cached, as mixup and cutmix make each image anew")
-    elif settings.cached_views:
+    if settings.are_kept:
         first.augmented = False
         first.network = lambda features, training: head(features, training=training)
+    elif settings.cached_views:
+        log.info("features are not cached, as mixup and cutmix make each image anew")
     if not settings.fine_tune_epochs:
         return [first]
     blocks = top_blocks(backbone, settings.fine_tune_blocks)
@@ -83,14 +83,18 @@ def plan(model: keras.Model, settings: Train) -> list[Phase]:
 
 def train(
     model: keras.Model,
-    images: Source,
-    validation: Source,
+    images: OnDisk,
+    validation: OnDisk,
+    extract: Extractor,
     settings: Train,
     strategy: tf.distribute.Strategy,
     report: Callable[[Row], None],
     checkpoints: Checkpoints,
 ) -> Position:
-    """Run all phases on `model`, from the checkpoint if there is one; where the training ended."""
+    """Run all phases on `model`, from the checkpoint if there is one; where the training ended.
+
+    `extract` gives the features of its backbone.
+    """
     phases = plan(model, settings)
     checkpoint = checkpoints.load()
     position = checkpoint.position if checkpoint else Position()
@@ -102,7 +106,7 @@ def train(
         if number > position.phase:
             position.phase, position.epoch, position.over, position.waited = number, 0, False, 0
             checkpoint = None
-        runner = Runner(phases[number], model, images, validation, settings, strategy)
+        runner = Runner(phases[number], model, images, validation, extract, settings, strategy)
         runner.restore(checkpoint)
         if len(phases) > 1 and not position.epoch:
             log.info("%s: at most %d epochs", phases[number].name, phases[number].epochs)
@@ -118,8 +122,9 @@ class Runner:
         self,
         phase: Phase,
         model: keras.Model,
-        images: Source,
-        validation: Source,
+        images: OnDisk,
+        validation: OnDisk,
+        extract: Extractor,
         settings: Train,
         strategy: tf.distribute.Strategy,
     ) -> None:
@@ -127,12 +132,13 @@ class Runner:
         self.count = len(images.labels)
         self.batch_size = global_batch(settings, self.count, strategy.num_replicas_in_sync)
         self.steps = self.count // self.batch_size
-        if not phase.augmented:
-            backbone, _ = backbone_and_head(model)
-            extract = FeatureExtractor(backbone, settings, strategy)
-            images = extract(images, settings.cached_views, "train")
-            validation = extract(validation, 1, "validation")
-        self.images, self.validation = images, validation
+        if phase.augmented:
+            self.images, self.validation = images.loaded, validation.loaded
+        else:
+            views = [extract(images, view) for view in views_of(settings)]
+            labels = np.tile(images.labels, len(views))
+            self.images = InMemory(np.concatenate(views), labels)
+            self.validation = InMemory(extract(validation), validation.labels)
         # A step on features takes a fraction of a millisecond: starting each one would cost more.
         self.in_one_call = not phase.augmented and strategy.num_replicas_in_sync == 1
         with strategy.scope():

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from components.imaging.framework import tf
-from components.train.augmentation import augment_images
+from components.networks.augmentation import augment_images
 from components.train.parameters import Train
 
 VIEWS, GAP = 7, 4  # augmented views beside the image itself; pixels between them

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from components.imaging.framework import keras, tf
-from components.train.variables import copy_weights
+from components.networks.variables import copy_weights
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):

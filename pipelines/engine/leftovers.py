@@ -14,13 +14,13 @@ from typing import Any
 
 from components.runtime.champions import Champions
 from components.runtime.files import SEAL, read_json
-from components.runtime.stores import steps_project
+from components.runtime.stores import FEATURE, steps_project
 from components.runtime.stores.local_store import LocalStore
 from pipelines.engine.pipeline import Pipeline, stage_of
 from pipelines.engine.run_records import STAGES
 from pipelines.engine.single_flight import values_of
 
-PUBLISHED = ("datasets", "models", "evaluations")
+PUBLISHED = ("datasets", f"{FEATURE}s", "models", "evaluations")
 KINDS = ("runs", "sweeps", "optimize", *PUBLISHED, "checkpoints", "downloads", "steps")
 DAY = 86400  # seconds
 UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -77,11 +77,16 @@ def _uses(
     for path in store.outputs.glob(f"**/{STAGES}"):
         run = path.parent.relative_to(store.outputs).as_posix()
         for one in read_json(path):
-            if run not in gone:
+            if run not in gone and not _is_derived(pipeline, one["stage"]):
                 users.setdefault(one["reference"], f"run {run}")
             moment = path.stat().st_mtime
             last[one["reference"]] = max(moment, last.get(one["reference"], 0.0))
     return users, last
+
+
+def _is_derived(pipeline: Pipeline, stage: str) -> bool:
+    """Whether what the stage makes has no use for itself: others can make it again."""
+    return stage in pipeline.stages and pipeline.stages[stage].derived
 
 
 def _champions(champions: Champions) -> dict[str, str]:

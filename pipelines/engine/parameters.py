@@ -126,10 +126,11 @@ class Parameters:
     def __init__(self, stages: Mapping[str, Any]) -> None:
         """Hydra composes those of the pipeline that was made last."""
         self.stages = stages
-        self.groups: dict[str, type] = {name: stage.schema for name, stage in stages.items()}
+        own = {name: stage for name, stage in stages.items() if not stage.settings_of}
+        self.groups: dict[str, type] = {name: stage.schema for name, stage in own.items()}
         self.groups[RUN] = run_schema(stages)
         self.config = make_dataclass("Config", list(self.groups.items()))
-        self._options = [{name: stage.option} for name, stage in stages.items()]
+        self._options = [{name: stage.option} for name, stage in own.items()]
         self._each_stage = run_defaults(stages)
         self.tell_hydra()
 

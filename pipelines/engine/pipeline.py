@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ class Stage:
     name: str
     schema: type
     """The dataclass of its parameters."""
+    settings_of: str = ""
+    """The stage whose parameters it has, some of them; it then has no group of its own."""
     option: str = "default"
     """The option of its group of the configuration that a run has by itself."""
     queue: str = "default"
@@ -44,6 +46,12 @@ class Stage:
     """The parameter of `run` with which nobody needs its output."""
     keyed_by: str = CONTENT
     """Whether its result depends on what its inputs are, or also on how they tell of themselves."""
+    needed: Callable[[Any], bool] = lambda settings: True
+    """Whether anybody has a use for its output with these settings."""
+    derived: bool = False
+    """Whether who takes its output could as well make it of the same inputs: it is not in their
+    fingerprints, is made when the stage whose parameters it has runs, and given to others if it is
+    there."""
     meant: Callable[[Any], Any] = lambda settings: settings
     """Its settings with what they leave open, such as the kind of what lies at a path."""
     outside: Callable[[Any, Store], dict[str, str]] = _nothing
@@ -61,6 +69,13 @@ class Stage:
     beside parameters and inputs, and may take what an earlier step with the same one made."""
     in_parts: bool = False
     """Whether `parts` parallel steps, of `components/<name>/part.py`, may share its work."""
+
+    def settings(self, config: Any) -> Any:
+        """Its parameters, of all of a run."""
+        if not self.settings_of:
+            return getattr(config, self.name)
+        whole = getattr(config, self.settings_of)
+        return self.schema(**{one.name: getattr(whole, one.name) for one in fields(self.schema)})
 
     @property
     def component(self) -> Callable[..., Any]:

@@ -71,7 +71,7 @@ def check_sources(pipeline: Pipeline, config: Any) -> None:
     store = ServerStore(config.run.project)
     for stage in pipeline.stages.values():
         if stage.name in config.run.stages:
-            stage.outside(getattr(config, stage.name), store)
+            stage.outside(stage.settings(config), store)
 
 
 def run_controller(pipeline: Pipeline, config: Any, folder: Path) -> float | None:
@@ -164,7 +164,7 @@ class ServerSteps(Steps):
         return reasons(wanted, self._finished(wanted.stage)) + told
 
     def _parts(self, stage: Stage) -> int:
-        return getattr(getattr(self.config, stage.name), COUNT) if stage.in_parts else 1
+        return getattr(stage.settings(self.config), COUNT) if stage.in_parts else 1
 
     def alone(self, wanted: Dependencies) -> AbstractContextManager[None]:
         return single_flight.announced(self.controller, wanted, self.poll_seconds)

@@ -38,6 +38,7 @@ class Steps(ABC):
         self.run = config.run
         self.folder = folder
         self.references: dict[str, str] = {}
+        self.derived: dict[str, str] = {}  # the same of stages that others could do without
         self.made: set[str] = set()  # the stages whose output this run made itself
         self.told: list[dict[str, Any]] = []
         self.result: dict[str, Any] = {}  # the figures by which runs are compared
@@ -90,19 +91,47 @@ class Steps(ABC):
         self._in_turn(self._plan)
 
     def _in_turn(self, do: Any) -> None:
-        """Call `do` for each stage of this run with its settings and the references it gets."""
+        """Call `do` for each stage of this run with the references that it gets."""
         for stage in self.pipeline.stages.values():
-            references = {
-                name: self.references.get(source)
-                for name, source in self.pipeline.dag[stage.name].items()
-            }
+            references = self._inputs(stage)
             if not self._left_out(stage, references):
-                do(stage, getattr(self.config, stage.name), references)
+                do(stage, references)
 
-    def _step(self, stage: Stage, settings: Any, references: dict[str, str]) -> None:
-        wanted, arguments = self._wanted(stage, settings, references)
-        began = time.monotonic()
+    def _inputs(self, stage: Stage) -> dict[str, str | None]:
+        """The references of what the stage depends on, by its arguments; None where there is none.
+
+        What it could make itself is not among them.
+        """
+        sources = self.pipeline.dag[stage.name].items()
+        return {
+            name: self.references.get(source)
+            for name, source in sources
+            if not self.pipeline.stages[source].derived
+        }
+
+    def _derived(self, stage: Stage, do: Any) -> dict[str, str]:
+        """What the stage could make itself, by its arguments: made now if it is its own to make."""
+        found = {}
+        for name, source in self.pipeline.dag[stage.name].items():
+            row = self.pipeline.stages[source]
+            if not row.derived or not row.needed(row.settings(self.config)):
+                continue
+            if source not in self.derived:
+                inputs = self._inputs(row)
+                if row.settings_of == stage.name and source in self.run.stages:
+                    do(row, inputs)
+                elif not {None, UNKNOWN} & {*inputs.values()} and not self._forced(source):
+                    record = self.find(self._wanted(row, inputs)[0])
+                    self.derived |= {source: record.reference} if record else {}
+            found |= {name: self.derived[source]} if source in self.derived else {}
+        return found
+
+    def _step(self, stage: Stage, references: dict[str, str]) -> None:
+        wanted, arguments = self._wanted(stage, references)
         record, why = self._decide(wanted)
+        if not record:
+            arguments |= self._derived(stage, self._step)
+        began = time.monotonic()
         with contextlib.ExitStack() as turn:
             if not record and not self._forced(stage.name):
                 turn.enter_context(self.alone(wanted))
@@ -115,7 +144,7 @@ class Steps(ABC):
                 log.info("%-10s runs: %s", stage.name, why)
                 reference = self.execute(stage, wanted, arguments)
                 self.made.add(stage.name)
-        self.references[stage.name] = reference
+        (self.derived if stage.derived else self.references)[stage.name] = reference
         self.told.append(
             {
                 "stage": stage.name,
@@ -127,28 +156,38 @@ class Steps(ABC):
         )
         write_json(self.folder / STAGES, self.told)
 
-    def _plan(self, stage: Stage, settings: Any, references: dict[str, str]) -> None:
+    def _plan(self, stage: Stage, references: dict[str, str]) -> None:
+        into = self.derived if stage.derived else self.references
         unknown = [name for name, reference in references.items() if reference == UNKNOWN]
         if unknown:
+            self._derived(stage, self._plan)
             log.info("%-10s run: unless the new %s is the same", stage.name, " and ".join(unknown))
-            self.references[stage.name] = UNKNOWN
+            into[stage.name] = UNKNOWN
             return
-        record, why = self._decide(self._wanted(stage, settings, references)[0])
+        record, why = self._decide(self._wanted(stage, references)[0])
+        if not record:
+            self._derived(stage, self._plan)
         told = f"reuse: made by run {record.run}" if record else f"run: {why}"
         log.info("%-10s %s", stage.name, told)
-        self.references[stage.name] = record.reference if record else UNKNOWN
+        into[stage.name] = record.reference if record else UNKNOWN
 
     def _left_out(self, stage: Stage, references: dict[str, str | None]) -> bool:
         """Whether the stage is not run at all; what a run starts from becomes its output."""
-        given = getattr(self.run, stage.given_by) if stage.given_by else None
-        if given is not None:
+        if self._is_given(stage):
             try:
+                given = getattr(self.run, stage.given_by)
                 self.references[stage.name] = self.existing(stage, given)
             except BadInput as error:
                 raise BadInput(f"run.{stage.given_by}={error}") from None
             return True
-        needless = stage.needless_with and getattr(self.run, stage.needless_with) is not None
-        if needless or stage.name not in self.run.stages:
+        if not self._is_asked(stage):
+            return True
+        if stage.derived and not self._forced(stage.name):
+            maker = self.pipeline.stages[stage.settings_of]
+            if self._is_asked(maker) and not self._is_given(maker):
+                return True  # it is made when that one runs
+        if not stage.needed(stage.settings(self.config)):
+            log.info("%-10s not needed with these parameters", stage.name)
             return True
         for name, reference in references.items():
             if reference is None:
@@ -160,10 +199,20 @@ class Steps(ABC):
                 )
         return False
 
+    def _is_given(self, stage: Stage) -> bool:
+        """Whether the run starts from an output of the stage."""
+        return bool(stage.given_by) and getattr(self.run, stage.given_by) is not None
+
+    def _is_asked(self, stage: Stage) -> bool:
+        """Whether the stage is one of those to run, and the run has a use for its output."""
+        needless = stage.needless_with and getattr(self.run, stage.needless_with) is not None
+        return stage.name in self.run.stages and not needless
+
     def _wanted(
-        self, stage: Stage, settings: Any, references: dict[str, str]
+        self, stage: Stage, references: dict[str, str]
     ) -> tuple[Dependencies, dict[str, str]]:
         """What the step depends on, and the arguments that it is called with."""
+        settings = stage.settings(self.config)
         known = parameters_of(type(settings))
         texts = to_texts(settings)
         counted = {name: text for name, text in texts.items() if known[name].affects_result}

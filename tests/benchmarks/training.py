@@ -60,7 +60,7 @@ def plain(folder: Path, epochs: int) -> dict[str, object]:
     import tensorflow as tf
 
     from components.imaging.framework import keras
-    from components.train.models import build_classifier
+    from components.networks.models import build_classifier
     from tests.train.helpers import shipped
 
     layers = keras.layers

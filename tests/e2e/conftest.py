@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
+from pipelines.dag import PETS
 from tests.checkout import Checkout
 
 # Seconds instead of minutes; the stages, the loop and the report are the real ones.
 TINY = ("preprocess.image_size=32", "train.epochs=1", "evaluate=quick")
-STAGES = ("ingest", "preprocess", "train", "evaluate")
+STAGES = ("ingest", "preprocess", "train", "evaluate")  # of a run from random weights
 
 
 class ClearML:
@@ -43,7 +44,7 @@ class ClearML:
 
     def arguments(self, *more: str) -> list[str]:
         """What every run of the entry is given, and more."""
-        queues = [f"run.queues.{stage}={self.queues['steps']}" for stage in STAGES]
+        queues = [f"run.queues.{stage}={self.queues['steps']}" for stage in PETS.stages]
         mine = [f"run.project={self.name}", f"run.queues.controller={self.queues['controller']}"]
         return [*TINY, *mine, *queues, *more]
 

@@ -114,16 +114,16 @@ def test_a_backbone_and_an_augmentation(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
     (record,) = recipes.blocks("A new backbone")
     function, field, value = recipes.blocks("A new augmentation")
-    parameters = checkout.root / "components/train/parameters.py"
+    parameters = checkout.root / "components/networks/parameters.py"
     recipes.insert(parameters, "}\nARCHITECTURES", record)
     recipes.insert(parameters, "    mixup: float", field)
     recipes.insert(
-        checkout.root / "components/train/augmentation.py", "def mix_images", function + "\n\n"
+        checkout.root / "components/networks/augmentation.py", "def mix_images", function + "\n\n"
     )
     recipes.insert(checkout.root / "conf/train/augmentation/none.yaml", "mixup: ", value)
     assert recipes.changed(checkout) == {
-        "components/train/parameters.py",
-        "components/train/augmentation.py",
+        "components/networks/parameters.py",
+        "components/networks/augmentation.py",
         "conf/train/augmentation/none.yaml",
     }
     added = (

@@ -142,7 +142,7 @@ def test_12_a_parameter(world: World) -> None:
 
 def test_13_a_module_that_is_imported_relatively(world: World) -> None:
     with world.changed(
-        "components/train/hardware.py", "\n\n\n", "\n\nfrom . import resnet as _r\n\n\n"
+        "components/train/hardware.py", "\n\n\n", "\n\nfrom . import optimizers as _r\n\n\n"
     ):
         relative = world.plan()["train"]
     assert relative == "run: components/train/hardware.py changed"

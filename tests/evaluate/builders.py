@@ -110,17 +110,17 @@ def _as_jpeg(pixels: np.ndarray) -> bytes:
 def make_model(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), seed: int = 1) -> Path:
     """A convolution whose output falls with the distance to each class's grey level."""
     from components.imaging.framework import keras
-    from components.train.models import with_class_names
+    from components.networks.models import with_class_names
 
     keras.utils.set_random_seed(seed)
-    inputs = keras.Input((None, None, 3))
-    x = keras.layers.Rescaling(1 / 255)(inputs)
-    x = keras.layers.Conv2D(4, 3, activation="relu")(x)
-    x = keras.layers.GlobalAveragePooling2D()(x)
-    logits = keras.layers.Dense(len(classes))(x)
+    inputs = keras.Input((None, None, 3), name="image")
+    x = keras.layers.Identity(name="resized")(inputs)
+    x = keras.layers.Rescaling(1 / 255)(x)
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="grey")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="features")(x)
+    logits = keras.layers.Dense(len(classes), name="logits")(x)
     network = keras.Model(inputs, keras.layers.Softmax()(logits))
-    network.layers[1].set_weights([])
-    network.layers[2].set_weights(
+    network.get_layer("grey").set_weights(
         [np.full((3, 3, 3, 4), 1 / 27, "float32"), np.zeros(4, "float32")]
     )
     levels = (np.arange(len(classes)) + 0.5) / len(classes)

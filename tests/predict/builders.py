@@ -22,7 +22,7 @@ def untrained(
 ) -> Path:
     """The folder of a classifier that was never trained."""
     from components.imaging.framework import keras
-    from components.train.models import build_classifier, with_class_names
+    from components.networks.models import build_classifier, with_class_names
 
     keras.utils.set_random_seed(1)
     chosen = settings(architecture=architecture)

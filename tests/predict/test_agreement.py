@@ -15,7 +15,7 @@ from components.evaluate.calibration import with_temperature
 from components.export.card import Known
 from components.export.export import export_model
 from components.export.formats import FORMATS
-from components.imaging.dataloader import load_split
+from components.imaging.dataloader import load_split, open_split
 from components.imaging.dataset import load_images
 from components.imaging.decoding import Recipe
 from components.ingest.audit import build_raw_dataset
@@ -122,7 +122,7 @@ def test_all_who_predict_say_the_same(
     dataset = processed(raw, tmp_path / "dataset", recipe)
     model = untrained(tmp_path / "model", "small_resnet", *recipe[:2], recipe[2:])
     evaluator = inference.Classifier(model)
-    test = inference.predict(evaluator, dataset, "test", CLASSES, 5)
+    test = inference.predict(evaluator, open_split(dataset, "test"), CLASSES)
     wanted = with_temperature(test.probabilities, temperature or 1)
     assert np.ptp(wanted[:, 0]) > 0.1  # the photos differ, so an exchange would show
 

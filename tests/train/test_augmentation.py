@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from components.imaging.framework import tf
-from components.train.augmentation import augment_images, mix_images
+from components.networks.augmentation import augment_images, mix_images
 from tests.train.helpers import PLAIN, settings
 
 SEED = tf.constant([1, 2])

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from components.imaging.framework import keras
+from components.networks import models
+from components.networks.models import backbone_and_head, build_classifier, top_blocks
+from components.networks.parameters import ARCHITECTURES
 from components.runtime.schema import BadInput
-from components.train import models
 from components.train.fit import train_classifier
-from components.train.models import backbone_and_head, build_classifier, top_blocks
-from components.train.parameters import ARCHITECTURES
 from components.train.training_copy import training_copy
 from tests.train.helpers import make_dataset, probabilities, settings
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.train.parameters import ARCHITECTURES
+from components.networks.parameters import ARCHITECTURES
 from tests.train.helpers import shipped
 
 CONF = Path(__file__).parents[2] / "conf" / "train"

@@ -15,6 +15,7 @@ PIPELINE = "pets"  # name of the pipeline on ClearML
 STEPS = "/.pipelines/"  # ClearML keeps a pipeline's runs, steps and models in a hidden project
 
 DATASET, MODEL = "dataset", "model"  # kinds that ClearML has pages of their own for
+FEATURE = "feature"  # what can be made again whenever it is gone
 WEIGHTS = "model.keras"  # the file of a model that a registry keeps
 
 
@@ -47,6 +48,9 @@ class Artifact:
     pieces: str = ""
     """Hash of all that made its pieces, but for what they are made of: publications of the same
     one may take pieces from it. Empty: none may."""
+    keep: int = 0
+    """How many publications of its kind and name stay, the newest; 0: all. For what can be made
+    again whenever it is gone."""
     parent: str | None = None
     """The reference of a dataset that this one was made from."""
     tags: tuple[str, ...] = ()

@@ -73,6 +73,10 @@ class LocalStore:
         self._note(LOG, reference)
         if artifact.pieces:
             self._note(f"pieces/{artifact.pieces}.txt", reference)
+        if artifact.keep:
+            alike = dict.fromkeys(self._published(f"{artifact.kind}s/{artifact.name}-"))
+            for old in list(alike)[artifact.keep :]:
+                shutil.rmtree(self.outputs / old, ignore_errors=True)
         return reference
 
     def _note(self, log: str, reference: str) -> None:

@@ -71,6 +71,8 @@ class ServerStore:
         self._upload_details(folder)
         _set_identity(self.task, identity)
         self.task.add_tags(_pieces_tags(artifact))
+        if artifact.keep:
+            self._keep_newest(artifact.name, artifact.keep)
         return self.task.id
 
     def _publish_dataset(self, folder: Path, artifact: Artifact, identity: Identity) -> str:
@@ -130,6 +132,13 @@ class ServerStore:
             address = Task.get_task(task_id=reference).artifacts[DETAILS].url
             with contextlib.suppress(Exception):  # a storage that deletes nothing is no failure
                 StorageHelper.get(address).delete(address, silent=True)
+
+    def _keep_newest(self, name: str, count: int) -> None:
+        """Remove the files of earlier publications of this step under a name, but for some."""
+        self.task.add_tags([name])
+        wanted = {"tags": [name], "status": ["completed"], "order_by": ["-last_update"]}
+        inside = {"project": [self.task.project], "search_hidden": True}
+        self.remove(Task.query_tasks(task_filter=wanted | inside)[count - 1 :])  # this one runs yet
 
     def identity(self, reference: str) -> Identity:
         """As it was written beside the thing; what others made is known by its id alone."""

@@ -14,4 +14,4 @@ def test_only_the_steps_that_train_or_predict_need_tensorflow() -> None:
     with_tensorflow = {
         path.parent.name for path, content in files().items() if "tensorflow==" in content
     }
-    assert with_tensorflow == {"train", "evaluate"}
+    assert with_tensorflow == {"features", "train", "evaluate"}

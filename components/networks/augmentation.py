@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 
 from components.imaging.framework import tf
-from components.train.parameters import Train
+from components.networks.parameters import Features
 
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
@@ -37,7 +37,7 @@ class Draws:
         return gammas[0] / tf.reduce_sum(gammas)
 
 
-Part = Callable[[tf.Tensor, Draws, Train], tf.Tensor]
+Part = Callable[[tf.Tensor, Draws, Features], tf.Tensor]
 PARTS: dict[Part, tuple[str, ...]] = {}  # in the order in which they are applied
 
 
@@ -54,7 +54,7 @@ def augmentation(*fields: str) -> Callable[[Part], Part]:
     return register
 
 
-def augment_images(settings: Train) -> Augment | None:
+def augment_images(settings: Features) -> Augment | None:
     """images [B, H, W, 3] 0-255 and a seed [2] to images alike; None when nothing is on."""
     parts = [part for part, fields in PARTS.items() if any(getattr(settings, f) for f in fields)]
     if not parts:
@@ -71,7 +71,7 @@ def augment_images(settings: Train) -> Augment | None:
 
 
 @augmentation("flip", "rotation", "zoom", "shift", "crop")
-def move(images: tf.Tensor, draws: Draws, settings: Train) -> tf.Tensor:
+def move(images: tf.Tensor, draws: Draws, settings: Features) -> tf.Tensor:
     """Flip, rotate, zoom, shift and crop; what comes from outside mirrors the inside."""
     count, height, width = tf.unstack(tf.shape(images)[:3])
     high, wide = tf.cast(height - 1, tf.float32), tf.cast(width - 1, tf.float32)
@@ -105,7 +105,7 @@ def move(images: tf.Tensor, draws: Draws, settings: Train) -> tf.Tensor:
 
 
 @augmentation("brightness", "contrast", "saturation")
-def recolour(images: tf.Tensor, draws: Draws, settings: Train) -> tf.Tensor:
+def recolour(images: tf.Tensor, draws: Draws, settings: Features) -> tf.Tensor:
     """Change brightness, contrast and saturation, each image by its own amount."""
     count = tf.shape(images)[0]
 
@@ -123,7 +123,7 @@ def recolour(images: tf.Tensor, draws: Draws, settings: Train) -> tf.Tensor:
     return tf.clip_by_value(images, 0, 255)
 
 
-def mix_images(settings: Train) -> Callable[..., tuple[tf.Tensor, tf.Tensor]] | None:
+def mix_images(settings: Features) -> Callable[..., tuple[tf.Tensor, tf.Tensor]] | None:
     """(images [B, H, W, 3], targets [B, C], seed) to mixed ones, by mixup or cutmix or either."""
     both = ((blend, settings.mixup), (paste, settings.cutmix))
     kinds = [(kind, alpha) for kind, alpha in both if alpha]

@@ -15,11 +15,11 @@ from typing import Any
 
 from components.imaging.classifier import STORED_AS
 from components.imaging.framework import keras
+from components.networks.parameters import BACKBONES, Features
+from components.networks.resnet import small_resnet
+from components.networks.variables import copy_weights
+from components.networks.weights import IMAGENET, find_weights
 from components.runtime.schema import BadInput
-from components.train.parameters import BACKBONES, Train
-from components.train.resnet import small_resnet
-from components.train.variables import copy_weights
-from components.train.weights import IMAGENET, find_weights
 
 layers = keras.layers
 FindWeights = Callable[[str], Path]  # the file behind `train.weights`
@@ -48,12 +48,13 @@ SCALINGS = {"to_one": scale_to_one, "subtract_means": subtract_means}
 
 
 def build_classifier(
-    settings: Train,
+    settings: Features,
     classes: int,
     image_size: tuple[int, int],
     resize: str = "stretch",
     find: FindWeights = find_weights,
     stored_as: tuple[str, int] = ("png", 0),
+    dropout: float = 0.0,
 ) -> keras.Model:
     """A classifier with its starting weights; `BadInput` when these can't be had.
 
@@ -77,8 +78,8 @@ def build_classifier(
         application = getattr(keras.applications, named.application)
         maps = application(include_top=False, weights=None, input_tensor=scaled).output
     x = features = layers.GlobalAveragePooling2D(name="features")(maps)
-    if settings.dropout:
-        x = layers.Dropout(settings.dropout, seed=settings.seed, name="dropout")(x)
+    if dropout:
+        x = layers.Dropout(dropout, seed=settings.seed, name="dropout")(x)
     x = layers.Dense(classes, name="logits")(x)
     outputs = layers.Softmax(name="probabilities", dtype="float32")(x)
     model = keras.Model(inputs, outputs, name=settings.architecture)
@@ -97,7 +98,7 @@ def with_class_names(model: keras.Model, classes: list[str]) -> keras.Model:
 
 
 def load_weights(
-    backbone: keras.Model, settings: Train, image_size: tuple[int, int], find: FindWeights
+    backbone: keras.Model, settings: Features, image_size: tuple[int, int], find: FindWeights
 ) -> None:
     """Fill the backbone from `settings.weights`; `BadInput` when that is missing or another's."""
     named = f"train.weights={settings.weights}"

@@ -1,0 +1,1 @@
+"""The stage `features`: what a frozen backbone makes of each image, for all who train on it."""

@@ -1,0 +1,1 @@
+"""What stages share about networks: backbones and their weights, features, augmentation."""
