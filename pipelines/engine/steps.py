@@ -228,7 +228,7 @@ class Steps(ABC):
         }
         inputs |= stage.outside(settings, self.store)
         wanted = dependencies(stage.name, counted, inputs)
-        code = {"code": wanted.code} if stage.in_pieces else {}
+        code = {"code": "" if self._forced(stage.name) else wanted.code} if stage.in_pieces else {}
         return wanted, {**references, **beside, **code, **texts}
 
     def _forced(self, stage: str) -> str:
