@@ -15,7 +15,7 @@ class Evaluate:
     """What of the champion, the model in use: nothing, a comparison with it on the same images, or
     also its replacement if the new model is better."""
     batch_size: int = parameter(at_least=1, affects_result=False)
-    "Images a forward pass."
+    "Images a forward pass of the robustness table."
     confidence_level: float = parameter(above=0, at_most=0.999)
     "Level of every interval and of the gate's test, such as 0.95."
     bootstrap_resamples: int = parameter(at_least=0, at_most=100_000)

@@ -35,12 +35,12 @@ def main() -> None:
     names = tuple(f"class {number:03d}" for number in range(classes))
     counts = {"train": 10, "validation": images // classes // 4, "test": images // classes}
     spent = {"wall": 0.0, "cpu": 0.0}
-    forward = Classifier.__call__
+    forward = Classifier.of_split
 
-    def timed(self: Classifier, pixels: object) -> object:
+    def timed(self: Classifier, images: object) -> object:
         wall, cpu = time.perf_counter(), time.process_time()
         try:
-            return forward(self, pixels)
+            return forward(self, images)
         finally:
             spent["wall"] += time.perf_counter() - wall
             spent["cpu"] += time.process_time() - cpu
@@ -50,7 +50,7 @@ def main() -> None:
         dataset = make_dataset(folder / "dataset", names, counts, side)
         model = make_model(folder / "model", names)
         (folder / "out").mkdir()
-        Classifier.__call__ = timed
+        Classifier.of_split = timed
         chosen = settings(
             batch_size=32,
             bootstrap_resamples=1000,
