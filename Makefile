@@ -11,8 +11,8 @@ install: ## an environment with the tested versions
 run: ## the default run, offline
 	$(BIN)/python pipelines/pets_pipeline.py
 
-test: ## the tests, without the slow ones; many wait for agents, so two processes share them
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+test: ## the tests, without the slow ones: two processes share them, those of whole runs come first
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 slow: ## the tests that take long
 	$(BIN)/pytest -m slow

@@ -19,8 +19,8 @@ import warnings
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from components.runtime import INTERRUPTED
 from components.runtime.schema import BadInput, parse, to_texts
-from components.runtime.step import INTERRUPTED
 from components.runtime.stores import steps_project
 from pipelines.dag import PETS
 from pipelines.engine.command import command, use_sdk_settings

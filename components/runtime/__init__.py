@@ -2,3 +2,4 @@
 
 # Stands for the bytes that this package publishes, in every fingerprint: raise it when they change.
 FORMAT = 1
+INTERRUPTED, TERMINATED = 130, 143  # exit codes after Ctrl-C, and after SIGTERM

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NoReturn
 
-from components.runtime import environment, storage
+from components.runtime import INTERRUPTED, environment, storage
 from components.runtime.schema import BadInput
 from components.runtime.source import differing
 from components.runtime.text import printable
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEPENDENCIES = "dependencies"  # configuration object of a step's task: what it was planned with
-INTERRUPTED, TERMINATED = 130, 143  # exit codes after Ctrl-C, and after SIGTERM
 BAD_INPUT = "bad input"  # status reason of a failure that trying again does not mend
 
 

@@ -23,6 +23,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from components.runtime import INTERRUPTED, TERMINATED
 from components.runtime.schema import (
     INSTALL,
     BadInput,
@@ -31,7 +32,6 @@ from components.runtime.schema import (
     parameters_of,
     parse,
 )
-from components.runtime.step import INTERRUPTED, TERMINATED
 from components.runtime.stores import Store
 from components.runtime.text import Formatter, printable
 from pipelines.engine.help import help_text

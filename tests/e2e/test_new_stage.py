@@ -110,6 +110,7 @@ def test_locally_it_is_tried_again_and_stopped_in_time(served: ClearML, tmp_path
     assert "it took longer than run.time_limits.describe=0.05 minutes" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_backbone_and_an_augmentation(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
     (record,) = recipes.blocks("A new backbone")

@@ -111,7 +111,7 @@ def test_sweeps_on_a_server_end_with_a_task_that_compares(clearml: ClearML, loca
         good, bad = leaderboard(root)
         assert (good["status"], bad["status"]) == ("completed", "failed")
         assert bad["reason"] == "train.learning_rate=-1: expected a number > 0"
-        controller = good["where"].partition("/tasks/")[2].partition("/")[0]
+        controller = good["where"].rpartition("/experiments/")[2]
         assert clearml.steps(controller) == {}
         (value,) = [
             variant["value"]

@@ -201,6 +201,7 @@ def test_only_the_named_files_are_fetched(published: Published) -> None:
     assert fetched() == 4
 
 
+@pytest.mark.slow
 def test_long_chains_and_archives_with_little_of_use_are_uploaded_anew(
     published: Published,
 ) -> None:
