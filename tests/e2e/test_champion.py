@@ -95,7 +95,7 @@ def test_the_tag_moves_in_the_registry(clearml: ClearML, local: str, tmp_path: P
     run = clearml.controllers()[0]["id"]
     evaluated = clearml.steps(run)["evaluate"]
     artifacts = clearml.task(run)["execution"]["artifacts"]
-    assert [one["key"] for one in artifacts] == ["decision"]  # retraining tells it
+    assert [one["key"] for one in artifacts] == ["decision", "report.html"]
     assert second["metadata"]["champion evaluation"]["value"] == evaluated["id"]
     told = clearml.checkout.python(
         *("pipelines/champion.py", "rollback=true", "run=local", f"run.project={clearml.name}"),
