@@ -94,7 +94,8 @@ def test_it_goes_on_after_the_last_epoch_with_the_same_result(
     clearml: ClearML, resumed: tuple[str, str], tmp_path: Path
 ) -> None:
     _, step = resumed
-    assert re.search(rf"going on after epoch ({LAST}|{LAST + 1})\b", clearml.console(step))
+    told = re.compile(rf"going on after epoch ({LAST}|{LAST + 1})\b")
+    clearml.until(step, lambda _: told.search(clearml.console(step)), 30)  # agents send it late
     (shown,) = clearml.task(step)["models"]["output"]
     model = clearml.api("models.get_by_id", model=shown["model"])["model"]
     undisturbed = Checkout(tmp_path)
