@@ -50,6 +50,8 @@ def quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]
     monkeypatch.setattr(modes, "preflight", lambda *_: None)
     monkeypatch.setattr(sweep, "run_trial", lambda pipeline, hydra, folder: kept.append(hydra))
     before = [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)]
+    # Hydra closes all handlers that there are; absl's, which TensorFlow brings, closes its stream.
+    monkeypatch.setattr(logging, "_handlerList", [])
     handlers, raising = logging.root.handlers[:], logging.raiseExceptions
     yield kept
     signal.signal(signal.SIGTERM, before[0])
