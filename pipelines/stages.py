@@ -11,7 +11,7 @@ from typing import Any
 
 from components.evaluate.parameters import Evaluate
 from components.features.parameters import Features
-from components.ingest.parameters import BUCKETS, Ingest
+from components.ingest.parameters import Ingest, is_bucket
 from components.preprocess.parameters import Preprocess
 from components.runtime.files import read_json
 from components.runtime.schema import BadInput
@@ -30,7 +30,7 @@ def _own_photos(settings: Ingest) -> Ingest:
         return settings
     path = os.path.expanduser(settings.path)  # noqa: PTH111
     ending = os.path.splitext(path)[1].lower()  # noqa: PTH122
-    web = "://" in path and not path.lower().startswith(BUCKETS)
+    web = "://" in path and not is_bucket(path)
     source = "folder"
     if not os.path.isdir(path):  # noqa: PTH112
         if ending in TABLES:
@@ -56,7 +56,7 @@ def _weights(settings: Features, store: Store) -> dict[str, str]:
     """A file of weights, whose name alone does not tell what is in it."""
     from components.networks import weights
 
-    content = weights.content(settings.weights)
+    content = weights.content(settings.weights, store.scratch)
     return {"weights": content} if content else {}
 
 

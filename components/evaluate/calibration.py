@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from components.evaluate.predictions import SMALLEST, Predictions
+from components.networks.probabilities import softmax
 
 TINY = float(np.finfo(np.float32).tiny)  # the least that a softmax gives beside 0
 SIGNIFICANT = 3.84  # 95 % quantile of chi-squared with one degree of freedom
@@ -44,9 +45,7 @@ def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int) ->
 
 def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """[N, C] the probabilities if the logits had been divided by `temperature`."""
-    logits = np.log(np.maximum(probabilities, TINY)) / temperature
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return softmax(np.log(np.maximum(probabilities, TINY)) / temperature)
 
 
 def calibrate(

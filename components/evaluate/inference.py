@@ -14,6 +14,7 @@ from components.imaging.dataloader import OnDisk
 from components.imaging.framework import keras, tf
 from components.networks.features import Extractor
 from components.networks.heads import head_of, load_head
+from components.networks.probabilities import normalized
 from components.runtime.schema import BadInput
 
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601 luma
@@ -49,8 +50,7 @@ class Classifier:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """[B, C] float64 probabilities whose rows sum to 1."""
-        probabilities = self._forward(tf.cast(images, tf.float32)).numpy().astype(np.float64)
-        return probabilities / probabilities.sum(axis=1, keepdims=True)
+        return normalized(self._forward(tf.cast(images, tf.float32)))
 
     def of_split(self, images: OnDisk) -> np.ndarray:
         """The same for a dataset's images, by their features."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import logging
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from components.imaging.dataset import SPLITS, load_info
 from components.networks.features import Extractor, backbone_hash, save_features, views_of
 from components.networks.models import backbone_and_head, build_classifier
 from components.networks.weights import find_weights
-from components.runtime.stores import FEATURE, Artifact, Store
+from components.runtime.stores import FEATURE, Artifact, Store, pieces_key
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ def build_features(
     find = partial(find_weights, fetch=store.fetch_weights)
     backbone, _ = backbone_and_head(build_classifier(settings, 1, size, find=find))
     known = backbone_hash(backbone)
-    pieces = hashlib.sha256(f"{code} {known}".encode()).hexdigest()[:32] if code else ""
+    pieces = pieces_key(code, known)
     earlier = itertools.islice(store.with_pieces(pieces), ASKED)
     extract = Extractor(known, lambda: backbone, earlier)
     splits = [open_split(dataset, split) for split in SPLITS if any(info["counts"][split].values())]

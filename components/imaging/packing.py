@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-import json
 import math
 import shutil
 import tarfile
@@ -28,12 +27,6 @@ MORE_SHARDS, SPARE_SHARDS = 2, 4  # times those that packing anew would give, an
 Key = TypeVar("Key")
 Piece = TypeVar("Piece")
 Pictures = dict[str, tuple[Path, Image]]  # by the original's sha256: a dataset and the row there
-
-
-def pieces_key(code: str, *deciding: Any) -> str:
-    """What `Artifact.pieces` says of pieces that `code` and these values decide; empty without code
-    that can be relied on."""
-    return hashlib.sha256(json.dumps([code, *deciding]).encode()).hexdigest()[:16] if code else ""
 
 
 def look_into(

@@ -10,8 +10,7 @@ import os
 import re
 from typing import NamedTuple
 
-from components.runtime.files import as_text
-from components.runtime.hashes import stamp_of
+from components.runtime.files import as_text, stamp_of
 from components.runtime.schema import BadInput
 
 # Folders of archivers, recycle bins, file systems, network storage and tools, in lower case; those

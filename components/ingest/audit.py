@@ -28,7 +28,6 @@ from components.imaging.packing import (
     ShardWriter,
     look_into,
     pictures_in,
-    pieces_key,
 )
 from components.imaging.preview import write_preview
 from components.ingest.findings import findings_in, save_findings
@@ -41,6 +40,7 @@ from components.ingest.verdict import THUMBNAIL, Finding, Limits, examine_all, s
 from components.runtime.parallel import chunked, count_workers, map_ordered
 from components.runtime.progress import progress
 from components.runtime.schema import BadInput
+from components.runtime.stores import pieces_key
 from components.runtime.text import printable
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ import urllib3
 from requests.models import REDIRECT_STATI
 from requests.utils import get_auth_from_url
 
-from components.ingest.parameters import BUCKETS, Ingest
+from components.ingest.parameters import Ingest, is_bucket
 from components.runtime.files import file_hash
 from components.runtime.locks import locked
 from components.runtime.progress import progress
@@ -59,11 +59,6 @@ class _Session(requests.Session):
 def is_address(path: str) -> bool:
     """Whether it is fetched from the network."""
     return path.lower().startswith(("http://", "https://"))
-
-
-def is_bucket(path: str) -> bool:
-    """Whether it is in an object storage."""
-    return path.lower().startswith(BUCKETS)
 
 
 def shown(path: str) -> str:

@@ -12,6 +12,11 @@ AT_A_PATH = "source=folder|archive|names|table"
 PACKED = "source=archive|names|table"  # or may be
 
 
+def is_bucket(path: str) -> bool:
+    """Whether it is in an object storage."""
+    return path.lower().startswith(BUCKETS)
+
+
 @dataclass(frozen=True)
 class Ingest:
     """Where images come from, and which of them are good enough."""

@@ -12,6 +12,7 @@ import numpy as np
 from components.imaging.framework import keras
 from components.networks.features import backbone_hash
 from components.networks.models import backbone_and_head
+from components.networks.probabilities import normalized, softmax
 
 FILE = "head.npz"
 
@@ -45,9 +46,7 @@ def load_head(folder: Path, classes: list[str]) -> Head | None:
         return None
 
     def classify(features: np.ndarray) -> np.ndarray:
-        logits = (features @ kernel + bias).astype(np.float64)
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        return softmax((features @ kernel + bias).astype(np.float64))
 
     return Head(backbone, classify)
 
@@ -58,7 +57,6 @@ def head_of(columns: keras.Model) -> Head:
     above = keras.Model(columns.get_layer("features").output, columns.output)
 
     def classify(features: np.ndarray) -> np.ndarray:
-        probabilities = np.asarray(above(features, training=False), np.float64)
-        return probabilities / probabilities.sum(axis=1, keepdims=True)
+        return normalized(above(features, training=False))
 
     return Head(backbone_hash(backbone), classify)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from components.runtime.files import file_hash
+from components.runtime.hashes import known_file_hash
 from components.runtime.schema import BadInput
 
 IMAGENET = "imagenet"  # published ones, which Keras downloads
@@ -25,10 +25,10 @@ def find_weights(weights: str, fetch: Callable[[str], Path] | None = None) -> Pa
     raise BadInput(f"train.weights={weights}: {problem}; give imagenet, another file or null")
 
 
-def content(weights: str | None) -> str | None:
+def content(weights: str | None, scratch: Path | None = None) -> str | None:
     """The sha256 of a file, whose name alone does not tell what is in it; None for all else.
 
     A reference tells: what is behind it never changes.
     """
     path = Path(weights).expanduser() if weights else None
-    return file_hash(path) if path and path.is_file() else None
+    return known_file_hash(path, scratch) if path and path.is_file() else None

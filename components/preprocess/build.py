@@ -30,7 +30,6 @@ from components.imaging.packing import (
     ShardWriter,
     look_into,
     pictures_in,
-    pieces_key,
 )
 from components.imaging.preview import write_preview
 from components.preprocess.images import process_images, recipe_of
@@ -39,6 +38,7 @@ from components.preprocess.splits import assign
 from components.runtime.parallel import chunked, count_workers, map_ordered
 from components.runtime.progress import progress
 from components.runtime.schema import BadInput
+from components.runtime.stores import pieces_key
 
 logger = logging.getLogger(__name__)
 

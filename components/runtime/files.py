@@ -14,6 +14,7 @@ from typing import Any
 
 SEAL = "sealed.json"  # what every other file of a published folder was when it was published
 CHECKED = ".checked.json"  # when a file was last found to be as sealed; no part of the seal
+Stamp = tuple[int, ...]  # size, inode, times of last writing and last change (ns)
 TICK = 2e9  # ns: a file that changed less long ago may change again without another time stamp
 
 
@@ -119,14 +120,14 @@ def altered(folder: Path, wanted: Collection[str] = ()) -> str | None:
             seen |= {name: looked[name]} if name in looked else {}
             continue
         try:
-            stamp = _stamp(folder / name)
+            stamp = list(stamp_of((folder / name).stat()))
             if stamp != looked.get(name) and (
                 stamp[0] != known["bytes"] or file_hash(folder / name) != known["sha256"]
             ):
                 return name
         except (OSError, KeyError, TypeError):
             return name
-        if time.time_ns() - stamp[2] > TICK:
+        if time.time_ns() - stamp[-1] > TICK:
             seen[name] = stamp
     if seen != looked:
         with contextlib.suppress(OSError):  # a folder that can't be written is read each time
@@ -143,10 +144,9 @@ def _version(files: dict[str, dict[str, Any]], apart: list[str]) -> str:
     return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
 
 
-def _stamp(path: Path) -> list[int]:
-    """What changes with a file: size, and the times of its last writing and last change (ns)."""
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+def stamp_of(status: os.stat_result) -> Stamp:
+    """What changes with a file: the time of its last change (ns) is the last."""
+    return status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
 
 
 def protect(folder: Path, like: Path) -> None:

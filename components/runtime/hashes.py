@@ -9,19 +9,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import time
 from pathlib import Path
 
-from components.runtime.files import TICK, file_hash, written
+from components.runtime.files import TICK, Stamp, file_hash, stamp_of, written
 
-Stamp = tuple[int, ...]  # size, inode, times of last writing and last change (ns)
 MOST_PLACES = 64  # folders and archives of which hashes are kept
-
-
-def stamp_of(status: os.stat_result) -> Stamp:
-    """What changes with a file."""
-    return status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
 
 
 class Hashes:

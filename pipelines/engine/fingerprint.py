@@ -64,13 +64,13 @@ class Dependencies:
     def fingerprint(self) -> str:
         """A hash of 32 hex digits over all that decides."""
         deciding = {name: part for name, part in self.__dict__.items() if name not in BESIDE}
-        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:32]
+        return _hash(deciding)[:32]
 
     @property
     def code(self) -> str:
         """A hash of 16 hex digits over all that decides but for the parameters and the inputs."""
         deciding = [self.stage, self.source, self.packages, self.environment]
-        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:16]
+        return _hash(deciding)[:16]
 
     def changes(self, earlier: Dependencies) -> list[str]:
         """What differs from `earlier`, in words."""
@@ -86,6 +86,10 @@ class Dependencies:
     def of(cls, content: Any) -> Dependencies:
         """What was written of a step; `ValueError` for anything of another shape."""
         return _made(cls, content)
+
+
+def _hash(deciding: Any) -> str:
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
 def _made(kind: type[Part], content: Any, **more: Any) -> Part:

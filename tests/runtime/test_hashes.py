@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from components.runtime import hashes
-from components.runtime.files import file_hash
-from components.runtime.hashes import Hashes, known_file_hash, stamp_of
+from components.runtime.files import file_hash, stamp_of
+from components.runtime.hashes import Hashes, known_file_hash
 
 
 @pytest.fixture(autouse=True)

@@ -14,12 +14,12 @@ from pathlib import Path
 from components.imaging.walk import set_aside, visible, walk
 from components.ingest import archives
 from components.ingest.buckets import Bucket
-from components.ingest.download import cached_path, download, is_address, is_bucket, shown
+from components.ingest.download import cached_path, download, is_address, shown
 from components.ingest.layout import Asked, File, Labels, empty_classes, find_labels
 from components.ingest.naming import listed
-from components.ingest.parameters import Ingest
-from components.runtime.files import read_below
-from components.runtime.hashes import Hashes, known_file_hash, stamp_of
+from components.ingest.parameters import Ingest, is_bucket
+from components.runtime.files import read_below, stamp_of
+from components.runtime.hashes import Hashes, known_file_hash
 
 Resolve = Callable[[str], Path]  # from a ClearML dataset's name to its local copy
 Identify = Callable[[str], str]  # ... and to its id
@@ -119,7 +119,7 @@ class Kind:
             return download(self.path(), self.settings)
         path, checksum = Path(self.path()).expanduser().absolute(), self.settings.sha256
         if is_bucket(self.path()):
-            path = self._bucket().mirror()
+            path = self._bucket.mirror()
         try:
             found = "folder" if path.is_dir() else "file" if path.is_file() else ""
             self._check(found)
@@ -138,6 +138,7 @@ class Kind:
             folder = "a folder; choose ingest=folder"
             raise self.asked.refusal(f"it is {archive if found == 'file' else folder}")
 
+    @functools.cached_property
     def _bucket(self) -> Bucket:
         """What is in a bucket at that address."""
         bucket = Bucket(self.path(), self.settings, self.asked.refusal)
@@ -146,7 +147,7 @@ class Kind:
 
     def open(self, resolve: Resolve | None) -> Source:
         """All its files, without labels; `resolve` finds ClearML datasets."""
-        if is_bucket(self.path()) and not (bucket := self._bucket()).is_file:
+        if is_bucket(self.path()) and not (bucket := self._bucket).is_file:
             source = self.in_folder(bucket.mirror(), bucket.name)
             return replace(source, files=source.files + bucket.left_out, stays=False)
         path = self.local()
@@ -173,7 +174,7 @@ class Kind:
         `identify` tells the ids of ClearML datasets.
         """
         if is_bucket(self.path()):
-            return hash_of(*(str(text) for one in self._bucket().objects for text in one[:3]))
+            return hash_of(*(str(text) for one in self._bucket.objects for text in one[:3]))
         if self._is_remote():
             if self.settings.sha256:
                 return hash_of(self.path(), self.settings.sha256)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import functools
 import io
 import posixpath
 from collections import defaultdict
@@ -18,11 +19,11 @@ from components.ingest.download import (
     cached_path,
     download,
     is_address,
-    is_bucket,
     shown,
 )
 from components.ingest.layout import File, Labels, settled
 from components.ingest.naming import NO_IMAGES, SPLIT_WORD, ending, listed, split_of
+from components.ingest.parameters import is_bucket
 from components.ingest.sources.kind import (
     Identify,
     Kind,
@@ -33,7 +34,8 @@ from components.ingest.sources.kind import (
     notes_on,
 )
 from components.runtime.buckets import fetch
-from components.runtime.hashes import Hashes, stamp_of
+from components.runtime.files import stamp_of
+from components.runtime.hashes import Hashes
 from components.runtime.progress import progress
 from components.runtime.schema import BadInput
 from components.runtime.spreadsheet import original
@@ -80,17 +82,18 @@ class Table(Kind):
 
     def open(self, resolve: Resolve | None) -> Source:
         """All images, whether the table names them or not; those at addresses are fetched."""
-        if addresses := self.addresses():
+        if addresses := self.addresses:
             return self._fetched(addresses)
         return self.images().open(resolve)
 
     def folder(self) -> Path | None:
         """Where the images stay; None when they are copied."""
-        return None if self.addresses() else self.images().folder()
+        return None if self.addresses else self.images().folder()
 
+    @functools.cached_property
     def addresses(self) -> list[str]:
         """The paths in the table that are addresses."""
-        paths = (path for path, _, _ in self.rows()[0].values())
+        paths = (path for path, _, _ in self.rows[0].values())
         return [path for path in dict.fromkeys(paths) if is_address(path) or is_bucket(path)]
 
     def _fetched(self, addresses: list[str]) -> Source:
@@ -133,14 +136,14 @@ class Table(Kind):
 
         An address stands for what is there: it is fetched once.
         """
-        if self.addresses():
+        if self.addresses:
             return hash_of(self.file_hash(self.local()))
         content = self.images().identity(identify)
         return hash_of(self.file_hash(self.local()), content) if content else None
 
     def label(self, source: Source) -> Labelled:
         """Each row is a file."""
-        rows, unused = self.rows()
+        rows, unused = self.rows
         if not rows:
             raise self.asked.refusal("it has no rows")
         if len(rows) > self.settings.max_files:
@@ -149,7 +152,7 @@ class Table(Kind):
             )
         files = Files(source)
         found = {name: files.find(path) for name, (path, _, _) in rows.items()}
-        if self.addresses():
+        if self.addresses:
             at = {file.path: file for file in source.files}
             places = {name: self._place(path).name for name, (path, _, _) in rows.items()}
             found = {name: at.get(places[name]) or file for name, file in found.items()}
@@ -172,6 +175,7 @@ class Table(Kind):
             notes.append(f"columns of the table that are not used: {listed(unused)}")
         return labelled, notes
 
+    @functools.cached_property
     def rows(self) -> tuple[Rows, list[str]]:
         """The rows of the table, and the names of the columns that are not used.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -22,6 +24,12 @@ WEIGHTS = "model.keras"  # the file of a model that a registry keeps
 def steps_project(project: str) -> str:
     """The hidden project below `project` with the pipeline's runs, their steps and models."""
     return f"{project}{STEPS}{PIPELINE}"
+
+
+def pieces_key(code: str, *deciding: Any) -> str:
+    """What `Artifact.pieces` says of pieces that `code` and these values decide; empty without code
+    that can be relied on."""
+    return hashlib.sha256(json.dumps([code, *deciding]).encode()).hexdigest()[:16] if code else ""
 
 
 class Identity(NamedTuple):
