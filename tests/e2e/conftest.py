@@ -139,18 +139,18 @@ def project(checkout: Checkout, folder: Path, conf: Path) -> Iterator[ClearML]:
 
 @pytest.fixture(scope="package")
 def clearml(clearml_conf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClearML]:
-    """A project with a pushed checkout and two agents."""
+    """A project with a pushed checkout and two agents, and the run of `local`."""
     folder = tmp_path_factory.mktemp("server")
     with project(Checkout(folder), folder, clearml_conf) as made:
+        done = made.run("run=local")  # ahead of all tests, so that it makes each step itself
+        assert done.returncode == 0, done.stdout + done.stderr
         yield made
 
 
 @pytest.fixture(scope="package")
 def local(clearml: ClearML) -> str:
-    """The id of a finished run in local mode."""
-    done = clearml.run("run=local")
-    assert done.returncode == 0, done.stdout + done.stderr
-    controller = clearml.controllers()[0]  # others of this package may have run before
+    """The id of a finished run in local mode, the first of its project."""
+    controller = clearml.controllers()[-1]
     assert controller["status"] == "completed"
     return controller["id"]
 
